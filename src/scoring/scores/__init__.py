@@ -1,0 +1,1 @@
+"""Targets, models and calibration, and the exact contributions that explain a margin."""

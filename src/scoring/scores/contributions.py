@@ -1,0 +1,328 @@
+"""Exact contributions of every feature to a margin: `contributions` from leaf tables, `contributions_reference` from
+LightGBM, and the check that they add up.
+
+Rows are taken in blocks of 64 turned on their side, so that every inner loop runs over neighbouring bytes; the last
+few rows, or a single request, go one by one. Both ways add the same numbers in the same order, without ``fastmath``:
+what comes out for a row does not depend, in any bit, on its batch, its place in it or the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import BundleError, ContributionsError, FeatureError
+from scoring.scores.compiled import compiled
+from scoring.scores.leaf_tables import (
+    NAN_LEFT,
+    ZERO_AGAINST_THRESHOLD,
+    Bytes,
+    Floats,
+    LeafTables,
+    Places,
+    leaf_tables,
+)
+
+if TYPE_CHECKING:
+    import lightgbm
+
+BLOCK = 64
+FEWEST_ROWS_IN_A_BLOCK = 12
+"""Fewer left-over rows than this are quicker one by one."""
+ROWS_PER_TASK = 4096
+ZERO = float(np.float32(1e-35))
+"""LightGBM reads anything closer to nought than this as zero."""
+
+
+def contributions(tables: LeafTables, features: npt.ArrayLike, *, threads: int = 1) -> Floats:
+    """What each feature adds to the margin of each row, next to the expected margin.
+
+    Parameters
+    ----------
+    tables : LeafTables
+        Of the model, see `leaf_tables`.
+    features : array, shape (n_rows, n_features)
+        In the order of training; NaN where missing.
+    threads : int
+        Rows are shared out over this many threads; the numbers do not depend on it.
+
+    Returns
+    -------
+    array of float64, shape (n_rows, n_features + 1)
+        Log-odds, laid out as ``booster.predict(features, pred_contrib=True)`` and equal to it to about 1e-15. The last
+        column is the expected margin; a row adds up to its margin.
+
+    Raises
+    ------
+    FeatureError
+        ``bad_feature``: not a table of numbers with as many columns as the model has features.
+
+    Examples
+    --------
+    >>> import lightgbm
+    >>> x = np.arange(60.0).reshape(-1, 1)
+    >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
+    >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
+    >>> contributions(leaf_tables(booster), [[12.0], [45.0]]).round(3).tolist()
+    [[-0.195, -0.036], [0.209, -0.036]]
+    >>> contributions(leaf_tables(booster), [[12.0, 1.0]])
+    Traceback (most recent call last):
+        ...
+    scoring.errors.FeatureError: The feature array has shape (1, 2) but the model reads 1 feature a row. Give one row \
+per account and one column per feature, in the order of the feature list in the bundle.
+    """
+    rows = _feature_rows(features, tables.n_features)
+    result = np.empty((len(rows), tables.n_features + 1))
+    if threads == 1 or len(rows) <= ROWS_PER_TASK:
+        for start in range(0, len(rows), ROWS_PER_TASK):
+            _explain_rows(tables, rows, result, start)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            tasks = [pool.submit(_explain_rows, tables, rows, result, s) for s in range(0, len(rows), ROWS_PER_TASK)]
+            for task in tasks:
+                task.result()
+    return result
+
+
+def warm_up(tables: LeafTables) -> None:
+    """Compile the kernel, or load it from numba's cache, so that the first request does not wait for it."""
+    contributions(tables, np.zeros((1, tables.n_features)))
+
+
+def contributions_reference(booster: lightgbm.Booster, features: npt.ArrayLike, *, threads: int = 1) -> Floats:
+    """LightGBM's own contributions (`pred_contrib`): the oracle of the tests and the way for any other model.
+
+    >>> import lightgbm
+    >>> x = np.arange(60.0).reshape(-1, 1)
+    >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
+    >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
+    >>> contributions_reference(booster, [[12.0], [45.0]]).round(3).tolist()
+    [[-0.195, -0.036], [0.209, -0.036]]
+    """
+    rows = _feature_rows(features, booster.num_feature())
+    if not len(rows):
+        return np.empty((0, booster.num_feature() + 1))
+    return np.asarray(booster.predict(rows, pred_contrib=True, num_threads=threads), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Contributions and the way they were found: ``leaf_tables``, or ``pred_contrib`` and why."""
+
+    contributions: Floats
+    method: Literal["leaf_tables", "pred_contrib"]
+
+
+def tables_where_possible(booster: lightgbm.Booster) -> LeafTables | None:
+    """The leaf tables, or None for a model that they cannot hold (`leaf_tables` says why)."""
+    try:
+        return leaf_tables(booster)
+    except BundleError:
+        return None
+
+
+def explained(
+    booster: lightgbm.Booster, tables: LeafTables | None, features: npt.ArrayLike, *, threads: int = 1
+) -> Explained:
+    """Contributions from the leaf tables where the model has them, else from LightGBM.
+
+    >>> import lightgbm
+    >>> x = np.arange(60.0).reshape(-1, 1)
+    >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
+    >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
+    >>> explained(booster, tables_where_possible(booster), [[12.0]]).method
+    'leaf_tables'
+    >>> explained(booster, None, [[12.0]]).method
+    'pred_contrib'
+    """
+    if tables is None:
+        return Explained(contributions_reference(booster, features, threads=threads), "pred_contrib")
+    return Explained(contributions(tables, features, threads=threads), "leaf_tables")
+
+
+def assert_additive(contributions: Floats, margins: Floats, tolerance: float = 1e-9) -> None:
+    """Refuse contributions that do not add up to the margins that were served.
+
+    Parameters
+    ----------
+    contributions : array, shape (n_rows, n_features + 1)
+    margins : array, shape (n_rows,)
+        ``booster.predict(features, raw_score=True)``.
+    tolerance : float
+        Largest difference accepted, in log-odds.
+
+    Raises
+    ------
+    ContributionsError
+        ``contributions_do_not_add_up``: names the worst row and by how much it is off, or the two shapes.
+
+    Examples
+    --------
+    >>> assert_additive(np.array([[0.5, -0.25]]), np.array([0.25]))
+    >>> assert_additive(np.array([[0.5, -0.25], [0.5, -0.25]]), np.array([0.25, 0.5]))
+    Traceback (most recent call last):
+        ...
+    scoring.errors.ContributionsError: Row 1: contributions add up to 0.25 but the margin is 0.5, off by 0.25 where \
+1e-09 is allowed. The reasons would belong to another score: check that tables, features and margins are of one model.
+    """
+    if len(contributions) != len(margins):
+        raise ContributionsError(
+            f"{len(contributions)} rows of contributions stand against {len(margins)} margins, so they cannot be of "
+            "the same accounts. Explain and predict the same feature rows.",
+            got=len(contributions),
+            expected=len(margins),
+        )
+    if not len(margins):
+        return
+    sums = contributions.sum(axis=1)
+    # A NaN anywhere is off by more than any tolerance.
+    errors = np.nan_to_num(np.abs(sums - margins), nan=np.inf)
+    worst = int(errors.argmax())
+    if errors[worst] > tolerance:
+        raise ContributionsError(
+            f"Row {worst}: contributions add up to {sums[worst]:.12g} but the margin is {margins[worst]:.12g}, off by "
+            f"{errors[worst]:.3g} where {tolerance:.3g} is allowed. The reasons would belong to another score: check "
+            "that tables, features and margins are of one model.",
+            field=f"row {worst}",
+            got=float(sums[worst]),
+            expected=float(margins[worst]),
+        )
+
+
+def _feature_rows(features: npt.ArrayLike, n_features: int) -> npt.NDArray[Any]:
+    rows = np.asarray(features)
+    if rows.ndim != 2 or rows.shape[1] != n_features:
+        raise FeatureError(
+            f"The feature array has shape {rows.shape} but the model reads {n_features} "
+            f"feature{'s' if n_features > 1 else ''} a row. Give one row per account and one column per feature, in "
+            "the order of the feature list in the bundle.",
+            field="features",
+            got=list(rows.shape),
+            expected=n_features,
+        )
+    if rows.dtype.kind not in "fiub":
+        raise FeatureError(
+            f"The feature array holds {rows.dtype} where the model reads numbers. Build it with the feature builder "
+            "of the bundle, as float32 with NaN where missing.",
+            field="features",
+            got=str(rows.dtype),
+            expected="float32",
+        )
+    return rows
+
+
+def _explain_rows(tables: LeafTables, rows: npt.NDArray[Any], result: Floats, start: int) -> None:
+    """Explain one task's rows; a copy only where they are not float64 in C order already."""
+    part = slice(start, start + ROWS_PER_TASK)
+    task = np.require(rows[part], np.float64, ["C", "W"])
+    _kernel()(task, tables.expected_value, *tables.arrays, result[part])
+
+
+@cache
+def _kernel() -> Callable[..., Any]:
+    places, floats, octets, matrix = "int64[::1]", "float64[::1]", "uint8[::1]", "float64[:,::1]"
+    tables = [places, places, places, floats, octets, places, octets, octets, octets, places, places, places, floats]
+    return compiled(_explain, f"void({', '.join([matrix, 'float64', *tables, matrix])})")
+
+
+def _explain(  # numba
+    rows: Floats,
+    expected_value: float,
+    tree_split_starts: Places,
+    tree_group_starts: Places,
+    split_feature: Places,
+    split_threshold: Floats,
+    split_kind: Bytes,
+    condition_starts: Places,
+    condition_split: Bytes,
+    condition_flip: Bytes,
+    condition_keep: Bytes,
+    feature_starts: Places,
+    group_feature: Places,
+    entry_starts: Places,
+    entries: Floats,
+    result: Floats,
+) -> None:
+    n_rows, n_features = rows.shape
+    left = np.empty((256, BLOCK), np.uint8)  # 255 where the row goes left at the split, else 0
+    byte = np.empty(BLOCK, np.uint8)
+    line = np.empty(BLOCK, np.int64)
+    values = np.zeros((n_features, BLOCK))
+    sums = np.empty((n_features, BLOCK))
+    start = 0
+    while n_rows - start >= FEWEST_ROWS_IN_A_BLOCK:
+        n_block = min(BLOCK, n_rows - start)
+        for r in range(n_block):
+            for f in range(n_features):
+                value = rows[start + r, f]
+                values[f, r] = 0.0 if abs(value) <= ZERO else value
+        sums[:, :] = 0.0
+        for tree in range(tree_split_starts.size - 1):
+            first_split = tree_split_starts[tree]
+            for split in range(first_split, tree_split_starts[tree + 1]):
+                threshold = split_threshold[split]
+                value_of = values[split_feature[split]]
+                goes_left = left[split - first_split]
+                if split_kind[split] == 0:
+                    for r in range(BLOCK):
+                        goes_left[r] = 255 if value_of[r] <= threshold else 0
+                elif split_kind[split] == NAN_LEFT:
+                    for r in range(BLOCK):
+                        goes_left[r] = 0 if value_of[r] > threshold else 255
+                elif split_kind[split] == ZERO_AGAINST_THRESHOLD:
+                    for r in range(BLOCK):
+                        goes_left[r] = 255 if (value_of[r] <= threshold) != (value_of[r] == 0.0) else 0
+                else:
+                    for r in range(BLOCK):
+                        goes_left[r] = 0 if (value_of[r] > threshold) != (value_of[r] == 0.0) else 255
+            for group in range(tree_group_starts[tree], tree_group_starts[tree + 1]):
+                first_column = feature_starts[group]
+                n_columns = feature_starts[group + 1] - first_column
+                n_lines = (entry_starts[group + 1] - entry_starts[group]) // n_columns
+                for r in range(BLOCK):
+                    byte[r] = n_lines - 1
+                for condition in range(condition_starts[group], condition_starts[group + 1]):
+                    goes_left = left[condition_split[condition]]
+                    flip = condition_flip[condition]
+                    keep = condition_keep[condition]
+                    for r in range(BLOCK):
+                        byte[r] &= (goes_left[r] ^ flip) | keep
+                for r in range(BLOCK):
+                    line[r] = entry_starts[group] + byte[r] * n_columns
+                for column in range(n_columns):
+                    sum_of = sums[group_feature[first_column + column]]
+                    for r in range(BLOCK):
+                        sum_of[r] += entries[line[r] + column]
+        for r in range(n_block):
+            for f in range(n_features):
+                result[start + r, f] = sums[f, r]
+            result[start + r, n_features] = expected_value
+        start += n_block
+    for r in range(start, n_rows):
+        result[r, :n_features] = 0.0
+        result[r, n_features] = expected_value
+        for tree in range(tree_split_starts.size - 1):
+            first_split = tree_split_starts[tree]
+            for split in range(first_split, tree_split_starts[tree + 1]):
+                value = rows[r, split_feature[split]]
+                if abs(value) <= ZERO:
+                    value = 0.0
+                to_left = not value > split_threshold[split] if split_kind[split] & NAN_LEFT else value <= split_threshold[split]
+                if split_kind[split] & ZERO_AGAINST_THRESHOLD and value == 0.0:
+                    to_left = not to_left
+                left[split - first_split, 0] = 255 if to_left else 0
+            for group in range(tree_group_starts[tree], tree_group_starts[tree + 1]):
+                first_column = feature_starts[group]
+                n_columns = feature_starts[group + 1] - first_column
+                answers = (entry_starts[group + 1] - entry_starts[group]) // n_columns - 1
+                for condition in range(condition_starts[group], condition_starts[group + 1]):
+                    answers &= (left[condition_split[condition], 0] ^ condition_flip[condition]) | condition_keep[condition]
+                entry = entry_starts[group] + answers * n_columns
+                for column in range(n_columns):
+                    result[r, group_feature[first_column + column]] += entries[entry + column]

@@ -1,0 +1,283 @@
+"""Leaf tables: everything exact TreeSHAP needs to know about a model, worked out once.
+
+Path-dependent TreeSHAP is a sum over leaves. What one leaf contributes depends only on *which of the features on its
+path hold* for the row (a feature holds when all its splits on the path send the row towards the leaf), so with d
+distinct features there are only 2^d answers. `leaf_groups` puts neighbouring leaves together; one table per group
+holds, for each of at most 256 bytes, what the group's leaves add to each of their features. A row then costs one byte
+of answers and one line of a table per group (`contributions` does that).
+
+For a leaf with value v, features N (d of them) and shares z, and a row for which the features H hold:
+
+    hot  j in H:      v (1 - z_j) C(H)     W(H - j)
+    cold j not in H: -v  z_j      C(H + j) W(H)
+
+C(S) is the product of the shares outside S. W(S) adds up the Shapley weights s! (d-1-s)! / d! over the coalitions
+inside S, each times the shares of the members of S that it leaves out: read off the polynomial prod over S of (z + x).
+
+References: Lundberg, Erion, Lee: Consistent individualized feature attribution for tree ensembles, arXiv 1802.03888
+(the path-dependent form, which is also LightGBM's ``pred_contrib``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import accumulate
+from math import factorial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.scores.compiled import compiled
+from scoring.scores.leaf_groups import Group, depth, groups
+from scoring.scores.tree_text import (
+    DEFAULT_LEFT,
+    MISSING_NAN,
+    MISSING_TYPE_SHIFT,
+    MISSING_ZERO,
+    Tree,
+    read_forest,
+    refusal,
+)
+
+if TYPE_CHECKING:
+    import lightgbm
+
+MAX_DEPTH = 8
+
+NAN_LEFT = 1
+ZERO_AGAINST_THRESHOLD = 2
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class LeafTables:
+    """One model as flat arrays: all that the contribution kernel reads.
+
+    Splits stand tree by tree, conditions and features group by group. ``*_starts`` holds the first position of each
+    tree or group, and one more at the end.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns that a feature array must have.
+    expected_value : float
+        Mean margin of the training rows: the last column of every result.
+    split_feature, split_threshold, split_kind : array, one per split
+        A row goes left where its value is at most the threshold. Bits of the kind: a missing value goes left too;
+        zero goes against the comparison.
+    condition_split, condition_flip, condition_keep : array, one per condition
+        Number of the split within its tree; 255 where the row must turn right; the bits of the byte that stay when
+        the condition is not met.
+    group_feature : array, one per column of a table
+        The feature that the column adds to.
+    entries : array
+        The tables, line by line; the line of byte b of group g starts at ``entry_starts[g] + b * columns``.
+    """
+
+    n_features: int
+    expected_value: float
+    tree_split_starts: Places
+    tree_group_starts: Places
+    split_feature: Places
+    split_threshold: Floats
+    split_kind: Bytes
+    condition_starts: Places
+    condition_split: Bytes
+    condition_flip: Bytes
+    condition_keep: Bytes
+    feature_starts: Places
+    group_feature: Places
+    entry_starts: Places
+    entries: Floats
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """The arrays in the order of the fields, which is the order in which the kernel takes them."""
+        return tuple(getattr(self, field.name) for field in fields(self)[2:])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all arrays together, in bytes."""
+        return sum(part.nbytes for part in self.arrays)
+
+
+def leaf_tables(booster: lightgbm.Booster) -> LeafTables:
+    """The leaf tables of a booster: built once, used for every row.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+        One margin per row, numerical splits, constant leaves, depth of at most 8.
+
+    Returns
+    -------
+    LeafTables
+        About 7 MB for 200 trees of 31 leaves and depth 6.
+
+    Raises
+    ------
+    BundleError
+        ``bundle_mismatch``: a kind of model that leaf tables cannot hold; says what to change.
+
+    Examples
+    --------
+    >>> import lightgbm, numpy
+    >>> x = numpy.arange(60.0).reshape(-1, 1)
+    >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
+    >>> tables = leaf_tables(lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1))
+    >>> tables.n_features, tables.split_threshold.tolist(), tables.entries.size
+    (1, [30.500000000000004], 2)
+    """
+    forest = read_forest(booster)
+    for number, tree in enumerate(forest.trees):
+        if depth(tree) > MAX_DEPTH:
+            raise refusal(f"is {depth(tree)} splits deep in tree {number}", f"train with max_depth={MAX_DEPTH}")
+    by_tree = [groups(tree) for tree in forest.trees]
+    all_groups = [group for tree_groups in by_tree for group in tree_groups]
+    conditions = [condition for group in all_groups for condition in group.conditions]
+    thresholds = [threshold for tree in forest.trees for threshold in tree.threshold]
+    decision_types = [kind for tree in forest.trees for kind in tree.decision_type]
+    entry_starts = _starts(len(group.features) << group.n_bits for group in all_groups)
+    return LeafTables(
+        n_features=forest.n_features,
+        expected_value=sum(map(_expected_value, forest.trees)),
+        tree_split_starts=_starts(len(tree.threshold) for tree in forest.trees),
+        tree_group_starts=_starts(map(len, by_tree)),
+        split_feature=np.array([feature for tree in forest.trees for feature in tree.split_feature], np.int64),
+        split_threshold=np.array(thresholds, np.float64),
+        split_kind=np.array(list(map(_split_kind, thresholds, decision_types)), np.uint8),
+        condition_starts=_starts(len(group.conditions) for group in all_groups),
+        condition_split=np.array([condition.split for condition in conditions], np.uint8),
+        condition_flip=np.array([0 if condition.left else 255 for condition in conditions], np.uint8),
+        condition_keep=np.array([255 - condition.bit for condition in conditions], np.uint8),
+        feature_starts=_starts(len(group.features) for group in all_groups),
+        group_feature=np.array([feature for group in all_groups for feature in group.features], np.int64),
+        entry_starts=entry_starts,
+        entries=_entries(all_groups, entry_starts),
+    )
+
+
+def _starts(lengths: Iterable[int]) -> Places:
+    return np.array([0, *accumulate(lengths)], np.int64)
+
+
+def _expected_value(tree: Tree) -> float:
+    """Mean of the leaves by training rows, added up in LightGBM's order so that it comes out to the bit."""
+    if not tree.split_feature:
+        return tree.leaf_value[0]
+    mean = 0.0
+    for value, count in zip(tree.leaf_value, tree.leaf_count, strict=True):
+        mean += count / tree.internal_count[0] * value
+    return mean
+
+
+def _split_kind(threshold: float, decision_type: int) -> int:
+    """Where missing values and zeros go, as LightGBM decides it.
+
+    Missing type *none*: a missing value counts as zero. *Zero*: both missing values and zeros take the default side.
+    *NaN*: missing values take the default side.
+    """
+    missing_type = decision_type >> MISSING_TYPE_SHIFT
+    default_left = bool(decision_type & DEFAULT_LEFT)
+    zero_left = default_left if missing_type == MISSING_ZERO else threshold >= 0.0
+    nan_left = default_left if missing_type == MISSING_NAN else zero_left
+    return NAN_LEFT * nan_left | ZERO_AGAINST_THRESHOLD * (zero_left != (threshold >= 0.0))
+
+
+def _entries(all_groups: list[Group], entry_starts: Places) -> Floats:
+    leaves = [leaf for group in all_groups for leaf in group.leaves]
+    terms = [term for leaf in leaves for term in leaf.terms]
+    entries = np.zeros(entry_starts[-1])
+    _fill_kernel()(
+        entry_starts,
+        np.array([len(group.features) for group in all_groups], np.int64),
+        _starts(len(group.leaves) for group in all_groups),
+        np.array([leaf.value for leaf in leaves], np.float64),
+        _starts(len(leaf.terms) for leaf in leaves),
+        np.array([term.share for term in terms], np.float64),
+        np.array([term.care for term in terms], np.int64),
+        np.array([term.want for term in terms], np.int64),
+        np.array([term.column for term in terms], np.int64),
+        _shapley_weights(),
+        entries,
+    )
+    return entries
+
+
+def _shapley_weights() -> Floats:
+    """Row d, column s: s! (d-1-s)! / d!, zero where s = d."""
+    weights = np.zeros((MAX_DEPTH + 1, MAX_DEPTH + 1))
+    for d in range(1, MAX_DEPTH + 1):
+        weights[d, :d] = [factorial(s) * factorial(d - 1 - s) / factorial(d) for s in range(d)]
+    return weights
+
+
+@cache
+def _fill_kernel() -> Callable[..., Any]:
+    places, floats = "int64[::1]", "float64[::1]"
+    arguments = [places, places, places, floats, places, floats, places, places, places, "float64[:,::1]", floats]
+    return compiled(_fill, f"void({', '.join(arguments)})")
+
+
+def _fill(  # numba
+    entry_starts: Places,
+    n_columns: Places,
+    leaf_starts: Places,
+    leaf_value: Floats,
+    term_starts: Places,
+    share: Floats,
+    care: Places,
+    want: Places,
+    column: Places,
+    weights: Floats,
+    entries: Floats,
+) -> None:
+    """Add every leaf's table to the table of its group."""
+    inside = np.empty(1 << MAX_DEPTH)  # W, by the set of features as bits
+    outside = np.empty(1 << MAX_DEPTH)  # C
+    polynomial = np.empty((1 << MAX_DEPTH, MAX_DEPTH + 1))
+    for group in range(n_columns.size):
+        width = n_columns[group]
+        n_lines = (entry_starts[group + 1] - entry_starts[group]) // width
+        for leaf in range(leaf_starts[group], leaf_starts[group + 1]):
+            first = term_starts[leaf]
+            d = term_starts[leaf + 1] - first
+            for chosen in range(1 << d):
+                polynomial[chosen, :] = 0.0
+                if chosen == 0:
+                    polynomial[0, 0] = 1.0
+                else:
+                    last = 0
+                    while chosen >> (last + 1):
+                        last += 1
+                    rest = chosen ^ (1 << last)
+                    for power in range(d + 1):
+                        polynomial[chosen, power] = polynomial[rest, power] * share[first + last]
+                        if power:
+                            polynomial[chosen, power] += polynomial[rest, power - 1]
+                inside[chosen] = 0.0
+                for power in range(d):
+                    inside[chosen] += polynomial[chosen, power] * weights[d, power]
+                outside[chosen] = 1.0
+                for i in range(d):
+                    if not chosen >> i & 1:
+                        outside[chosen] *= share[first + i]
+            for byte in range(n_lines):
+                hold = 0
+                for i in range(d):
+                    if byte & care[first + i] == want[first + i]:
+                        hold |= 1 << i
+                line = entry_starts[group] + byte * width
+                for i in range(d):
+                    bit = 1 << i
+                    if hold & bit:
+                        part = (1.0 - share[first + i]) * outside[hold] * inside[hold ^ bit]
+                    else:
+                        part = -share[first + i] * outside[hold | bit] * inside[hold]
+                    entries[line + column[first + i]] += leaf_value[leaf] * part
