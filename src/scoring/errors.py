@@ -137,10 +137,16 @@ class PolicyError(ScoringError):
 
 
 class LedgerError(ScoringError):
-    """The ledger is broken, or a record conflicts with one already written."""
+    """The ledger is broken, or would break if this were written."""
 
     code = "ledger_broken"
     http_status = 409
+
+
+class LedgerConflictError(LedgerError):
+    """A record or batch of this id is already written, with other content. What is written stays."""
+
+    code = "ledger_conflict"
 
 
 class UnknownDecisionError(ScoringError):
