@@ -1,0 +1,277 @@
+"""The only builder of features: one SQL text, compiled once, for bulk, for one stored account and for one inline history.
+
+Ibis costs 0.2 s to build and compile, so the text is kept with a marker where the as-of day goes; a request only puts the
+day in and runs it. All aggregates are over whole numbers and each ratio is one division at the end, so the same account
+gives the same bits whatever else is in the portfolio and however many threads run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scoring.errors import AsOfError, FeatureError, NotEligibleError, UnknownAccountError
+from scoring.features import arrears, balances, contacts, history, inflows, payments, promises, spending
+from scoring.features.registry import FEATURE_NAMES, FEATURES
+from scoring.portfolio.known import known_on, unbound_tables
+from scoring.portfolio.reading import Portfolio
+
+_MARKER: Final = date(1901, 2, 3)
+_FAR_BACK: Final = date(1990, 1, 1)
+MAX_DAYS_AFTER_EXTRACT: Final = 7
+"""An extract may be this old on the as-of day before its accounts are called stale (house limit, 2026-11)."""
+
+POSITION_COLUMNS: Final = (
+    "dpd",
+    "past_due_cents",
+    "cure_amount_cents",
+    "last_minimum_due_cents",
+    "balance_cents",
+    "statement_on",
+    "is_charged_off",
+    "is_deceased",
+    "is_disputed",
+    "is_on_kept_plan",
+)
+
+
+@dataclass(frozen=True)
+class FeatureFrame:
+    """Features and positions of some accounts at one ``as_of``, ordered by account id.
+
+    Attributes
+    ----------
+    as_of : date
+    positions : DataFrame, one row per account
+        ``account_id``, ``customer_id``, ``dpd`` (int), ``past_due_cents``, ``cure_amount_cents``, ``balance_cents`` (int),
+        ``last_minimum_due_cents`` (float, NaN where the source has no minimum due), ``statement_on``, and the holds.
+    values : array (n_accounts, n_features), float32
+        In the order of `scoring.features.registry.FEATURE_NAMES`; NaN means not observed.
+    """
+
+    as_of: date
+    positions: pd.DataFrame
+    values: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def take(self, rows: npt.NDArray[Any]) -> FeatureFrame:
+        """The same frame for some rows (a boolean mask or positions)."""
+        return FeatureFrame(self.as_of, self.positions.iloc[rows].reset_index(drop=True), self.values[rows])
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> str:
+    return str(ibis.to_sql(feature_expression(ibis.literal(_MARKER)), dialect="duckdb"))
+
+
+@lru_cache(maxsize=1)
+def feature_spec_hash() -> str:
+    """SHA-256 of the compiled feature SQL and the names: changes when the meaning of any feature changes.
+
+    >>> len(feature_spec_hash())
+    64
+    """
+    text = _compiled() + "\n" + ",".join(FEATURE_NAMES)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def feature_sql(as_of: date) -> str:
+    """The feature query for one day, for the DuckDB connection of a portfolio.
+
+    >>> feature_sql(date(2025, 5, 1)).count("MAKE_DATE(2025, 5, 1)") > 10
+    True
+    """
+    marker = f"MAKE_DATE({_MARKER.year}, {_MARKER.month}, {_MARKER.day})"
+    return _compiled().replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+
+
+def feature_expression(as_of: Any) -> Any:
+    """The whole feature table as one Ibis expression over the unbound event tables.
+
+    Parameters
+    ----------
+    as_of : Ibis date scalar
+
+    Returns
+    -------
+    table, one row per account that has a statement known on ``as_of``
+        ``account_id``, ``customer_id``, ``position_*`` and one float32 column per feature.
+    """
+    tables = unbound_tables()
+    known = known_on(as_of, tables)
+    billed = history.cycles(known, as_of)
+    placed = history.positions(known, billed, as_of)
+    families = (
+        (arrears.arrears(billed), "account_id"),
+        (payments.payment_amounts(known["payments"], as_of), "account_id"),
+        (payments.other_credits(known["payments"], as_of), "account_id"),
+        (payments.payment_cycles(billed), "account_id"),
+        (payments.dues(billed, as_of), "account_id"),
+        (balances.balances(billed, known["accounts"]), "account_id"),
+        (spending.spending(billed, known["accounts"]), "account_id"),
+        (promises.promises(known["promises"], known["payments"], as_of), "account_id"),
+        (contacts.contacts(known["contacts"], as_of), "account_id"),
+        (inflows.inflows(known["inflows"], as_of), "customer_id"),
+    )
+    wide = placed
+    for family, key in families:
+        wide = wide.left_join(family, key).drop(f"{key}_right")
+    observed = ibis.table({name: "boolean" for name in sorted(tables)}, name="observed")
+    wide = wide.cross_join(observed.rename({f"observed_{name}": name for name in ("promises", "contacts")}).select(
+        "observed_promises", "observed_contacts"
+    ))
+    wide = _with_ratios(_with_counts(wide), as_of)
+    position = {f"position_{name}": wide[name] for name in POSITION_COLUMNS}
+    features = {f"feature_{name}": wide[name].cast("float32") for name in FEATURE_NAMES}
+    return wide.select("account_id", "customer_id", **position, **features).order_by("account_id")
+
+
+def _with_counts(wide: Any) -> Any:
+    """A count or sum over an observed table is 0 where there are no rows; over a table that is not observed it is absent."""
+    zero_over = {"payments": payments.FEATURES, "promises": promises.FEATURES, "contacts": contacts.FEATURES}
+    filled = {}
+    for table, family in zero_over.items():
+        for known in family:
+            is_tally = known.unit == "count" or known.name.startswith(("paid_cents_", "other_credits", "open_promised"))
+            if is_tally and known.name in wide.columns and not known.name.endswith(("_cycle", "_cycles")):
+                column = wide[known.name]
+                tally = column.coalesce(0)
+                filled[known.name] = tally if table == "payments" else wide[f"observed_{table}"].ifelse(tally, column)
+    return wide.mutate(**filled)
+
+
+def _with_ratios(wide: Any, as_of: Any) -> Any:
+    """What needs an account's standing and its history together."""
+    cure = wide.cure_amount_cents.nullif(0)
+    return wide.mutate(
+        days_since_due=as_of.delta(wide.due_on, unit="day"),
+        account_age_days=as_of.delta(wide.opened_on, unit="day"),
+        last_payment_to_cure_ratio=wide.last_payment_cents / cure,
+        largest_payment_to_cure_ratio_365d=wide.largest_payment_cents_365d / cure,
+        paid_to_cure_ratio_90d=wide.paid_cents_90d / cure,
+        paid_to_due_ratio_90d=wide.paid_cents_90d / wide.due_cents_90d.nullif(0),
+        paid_to_due_ratio_180d=wide.paid_cents_180d / wide.due_cents_180d.nullif(0),
+        paid_to_due_ratio_365d=wide.paid_cents_365d / wide.due_cents_365d.nullif(0),
+        cure_to_limit_ratio=wide.cure_amount_cents / wide.credit_limit_cents.nullif(0),
+        cure_to_balance_ratio=wide.cure_amount_cents / ibis.greatest(wide.balance_cents, 0).nullif(0),
+        cure_to_minimum_ratio=wide.cure_amount_cents / wide.last_minimum_due_cents.nullif(0),
+        inflow_to_cure_ratio=wide.mean_inflow_cents_90d / cure,
+        spare_to_cure_ratio=wide.spare_inflow_cents_90d / cure,
+    )
+
+
+def build(portfolio: Portfolio, as_of: date, *, min_dpd: int = 1) -> FeatureFrame:
+    """Features of every account that is at least ``min_dpd`` days past due and can be scored.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    as_of : date
+        What was known by the end of this day.
+    min_dpd : int
+        0 includes accounts that are current.
+
+    Returns
+    -------
+    FeatureFrame
+        Ordered by account id. Charged-off, deceased, disputed and kept-plan accounts are included with their hold set; the
+        decision, not the feature builder, leaves them out.
+
+    Raises
+    ------
+    AsOfError
+        ``as_of_out_of_range``: no statement is known by then, or the day lies after the extract.
+    """
+    refuse_as_of(portfolio, as_of)
+    # The position is computed for all accounts, features are kept for those past due.
+    rows = portfolio.connection.sql(
+        f"SELECT * FROM ({feature_sql(as_of)}) WHERE position_dpd >= {int(min_dpd)} ORDER BY account_id"  # noqa: S608 - a date and an int
+    )
+    return _frame(rows.to_arrow_table(), as_of)
+
+
+def build_for(portfolio: Portfolio, as_of: date, account_ids: tuple[str, ...]) -> FeatureFrame:
+    """Features of named accounts, in the order asked; refuses the ones that cannot be scored.
+
+    Raises
+    ------
+    UnknownAccountError
+        An id is not in the portfolio.
+    NotEligibleError
+        An account has no statement known by ``as_of``.
+    """
+    whole = build(portfolio, as_of, min_dpd=0)
+    return pick(whole, account_ids, frozenset(portfolio.account_ids()))
+
+
+def pick(frame: FeatureFrame, account_ids: tuple[str, ...], known_ids: frozenset[str]) -> FeatureFrame:
+    """The rows of named accounts, in the order asked."""
+    row_of = {account_id: row for row, account_id in enumerate(frame.positions["account_id"])}
+    rows = []
+    for account_id in account_ids:
+        if account_id in row_of:
+            rows.append(row_of[account_id])
+        elif account_id in known_ids:
+            raise NotEligibleError(
+                f"Account {account_id} has no statement known by {frame.as_of}, so days past due and amounts cannot be computed. "
+                "Load a statement or leave the account out.",
+                field="account_ids",
+                got=account_id,
+            )
+        else:
+            raise UnknownAccountError(
+                f"Account {account_id} is not in the portfolio known on {frame.as_of}. Check the id, or send its history inline "
+                "under 'accounts'.",
+                field="account_ids",
+                got=account_id,
+            )
+    return frame.take(np.asarray(rows, dtype=np.int64))
+
+
+def refuse_as_of(portfolio: Portfolio, as_of: date) -> None:
+    """Refuse a day that the data cannot answer for: before the first statement, or after the extract."""
+    first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchone()
+    if first is None or first[0] is None or as_of < max(first[0], _FAR_BACK):
+        seen = "there is no statement at all" if first is None or first[0] is None else f"the first statement is of {first[0]}"
+        raise AsOfError(
+            f"as_of {as_of} lies before the data: {seen}. Choose a later day or load earlier statements.",
+            field="as_of",
+            got=as_of.isoformat(),
+            expected=None if first is None or first[0] is None else f">= {first[0]}",
+        )
+    last = portfolio.extract_on + timedelta(days=MAX_DAYS_AFTER_EXTRACT)
+    if as_of > last:
+        raise AsOfError(
+            f"as_of {as_of} lies more than {MAX_DAYS_AFTER_EXTRACT} days after the extract of {portfolio.extract_on}: what happened "
+            "in between is not in the data, so accounts that have paid would still look past due. Load a newer extract or choose "
+            "an earlier day.",
+            field="as_of",
+            got=as_of.isoformat(),
+            expected=f"<= {last}",
+        )
+
+
+def _frame(table: Any, as_of: date) -> FeatureFrame:
+    values = np.empty((table.num_rows, len(FEATURES)), dtype=np.float32)
+    for place, name in enumerate(FEATURE_NAMES):
+        values[:, place] = table.column(f"feature_{name}").to_numpy(zero_copy_only=False)
+    if np.isinf(values).any():
+        row, place = np.argwhere(np.isinf(values))[0]
+        raise FeatureError(
+            f"Account {table.column('account_id')[int(row)]}: feature {FEATURE_NAMES[place]} is infinite. This is a defect of the "
+            "feature, not of the data; please report it.",
+            field=FEATURE_NAMES[place],
+        )
+    kept = table.select(["account_id", "customer_id", *(f"position_{name}" for name in POSITION_COLUMNS)])
+    positions = kept.rename_columns(["account_id", "customer_id", *POSITION_COLUMNS]).to_pandas()
+    return FeatureFrame(as_of, positions, values)
