@@ -117,7 +117,7 @@ time would see the future. Attach the value to a later row, or give the row a la
     """
     joined = rows.mutate(**{column: value, _AVAILABLE: available_at})
     early = joined.filter(joined[column].notnull() & (joined[_AVAILABLE] > joined.known_at))
-    count = int(early.count().execute())
+    count = early.count().to_pyarrow().as_py()
     if count:
         raise _from_the_future(early, column, count, contract)
     return joined.drop(_AVAILABLE)
