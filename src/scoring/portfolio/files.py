@@ -19,6 +19,14 @@ SETTINGS_FILE: Final = "portfolio.toml"
 
 
 def table_files(folder: Path) -> list[Path]:
+    """The Parquet and CSV files of a folder in name order, one per table; refuses an empty folder and a table given
+    twice.
+
+    >>> table_files(Path(__file__).parent)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    scoring.errors.PortfolioError: ...portfolio holds no Parquet or CSV file, so no event tables can be read. ...
+    """
     files = sorted(path for path in folder.iterdir() if path.suffix in {".parquet", ".csv"} and path.is_file())
     if not files:
         raise nothing_to_read(folder, "holds no Parquet or CSV file")
@@ -34,6 +42,11 @@ def table_files(folder: Path) -> list[Path]:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
+    """What ``portfolio.toml`` states (``extract_on``, ``source``, ``currency``); empty where there is none.
+
+    >>> read_settings(Path(__file__).parent)
+    {}
+    """
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return {}
@@ -94,6 +107,11 @@ def fingerprint_of(files: Sequence[Path]) -> str:
 
 
 def nothing_to_read(folder: Path, what: str) -> PortfolioError:
+    """The refusal for a place without event tables.
+
+    >>> nothing_to_read(Path("extract"), "is not there").field
+    'folder'
+    """
     return PortfolioError(
         f"{folder} {what}, so no event tables can be read. Give a folder with accounts, payments and statements as "
         f"Parquet "
@@ -104,7 +122,13 @@ def nothing_to_read(folder: Path, what: str) -> PortfolioError:
 
 
 def unreadable(path: Path, error: Exception) -> PortfolioError:
-    """Only the kind of fault is passed on: a parser's message may quote the row, and with it personal data."""
+    """The refusal for a broken file. Only the kind of fault is told: a parser may quote the row, and personal data
+    with it.
+
+    >>> print(unreadable(Path("payments.csv"), ValueError("Row #3: Expected 5 columns, got 2: A1,Jane Roe")))
+    payments.csv cannot be read (Row #3: Expected 5 columns,). Write it again, as complete Parquet or as \
+comma-separated UTF-8 with one header line.
+    """
     return PortfolioError(
         f"{path.name} cannot be read ({_fault(path, error)}). Write it again, as complete Parquet or as "
         f"comma-separated "
