@@ -170,7 +170,7 @@ def test_an_empty_block_gives_no_record() -> None:
 def test_a_number_json_cannot_hold_is_refused_both_ways(number: float) -> None:
     with pytest.raises(LedgerError, match="canonical JSON"):
         canonical({"n": number})
-    with pytest.raises(LedgerError, match="Row 1 of scores.n holds"):
+    with pytest.raises(LedgerError, match=r"Row 1 of scores\.n holds"):
         canonical_column({"scores": {"n": pa.array([0, number])}})
 
 

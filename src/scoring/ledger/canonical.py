@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785), for one record and for a block of records held as columns.
 
 A record is hashed as text, so the same values must always give the same bytes. :func:`canonical` writes one record;
-:func:`canonical_column` writes a block of records from columns, without visiting rows in Python, and gives the same bytes.
+:func:`canonical_column` writes a block of records from columns, without visiting rows in Python, with the same bytes.
 
 *Why both:* one decision over HTTP is a dictionary; a nightly plan is a hundred thousand records of some hundred numbers
 each, and building dictionaries for those costs more than scoring them.
@@ -28,7 +28,8 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     Parameters
     ----------
     record : mapping
-        Plain JSON values: text, whole numbers up to 2**53 - 1, finite floats, booleans, None, lists, mappings with text keys.
+        Plain JSON values: text, whole numbers up to 2**53 - 1, finite floats, booleans, None, lists, and mappings
+        with text keys.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     >>> canonical({"w_none": float("nan")})
     Traceback (most recent call last):
     ...
-    scoring.errors.LedgerError: A record cannot be written as canonical JSON: nan is not representable in JCS. Missing ...
+    scoring.errors.LedgerError: A record cannot be written as canonical JSON: nan is not representable in JCS. ...
     """
     try:
         return rfc8785.dumps(record if isinstance(record, dict) else dict(record))
@@ -77,9 +78,10 @@ def canonical_column(tree: Any) -> pa.Array:
     Parameters
     ----------
     tree : mapping, list, table, column or plain value
-        A mapping (or a pyarrow Table) becomes an object, a list becomes a list of fixed length, a pyarrow or numpy column
-        gives each row its own value, a plain value is the same in every row. List and struct columns become lists
-        and objects whose length may differ by row; a two-dimensional numpy array is a list of numbers per row. Nulls become ``null``.
+        A mapping (or a pyarrow Table) becomes an object, a list becomes a list of fixed length, a pyarrow or numpy
+        column gives each row its own value, a plain value is the same in every row. List and struct columns become
+        lists and objects whose length may differ by row; a two-dimensional numpy array is a list of numbers per row.
+        Nulls become ``null``.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def canonical_column(tree: Any) -> pa.Array:
     Raises
     ------
     LedgerError
-        For NaN, infinities, whole numbers beyond 2**53 - 1, unknown types, columns of unequal length, or no column at all.
+        For NaN, infinities, whole numbers beyond 2**53 - 1, unknown types, columns of unequal length, or no column.
 
     Examples
     --------

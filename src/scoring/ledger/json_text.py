@@ -1,4 +1,4 @@
-"""Columns as JSON text in the one form RFC 8785 allows: numbers as ECMAScript writes them, text with the fewest escapes.
+"""Columns as JSON text in the one form RFC 8785 allows: numbers as ECMAScript writes them, text with few escapes.
 
 Everything here works on whole columns. Numbers are written by one C call per column; only exponents are mended
 afterwards, because ECMAScript writes 1e16 as 10000000000000000 and 0.000001 without an exponent.
@@ -108,7 +108,8 @@ def _text_by_type(column: pa.Array, name: str) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.array(["null"] * len(column), pa.string())
     raise LedgerError(
-        f"Column {name} is of type {kind}, which has no JSON form. Write dates and instants as ISO text, money as whole cents.",
+        f"Column {name} is of type {kind}, which has no JSON form. Write dates and instants as ISO text, money as whole "
+        "cents.",
         field=name,
         got=str(kind),
         expected="numbers, booleans, text, lists, structs",
@@ -136,8 +137,8 @@ def _refuse_unless_finite(numbers: npt.NDArray[np.float64], name: str) -> None:
     if not finite.all():
         row = int(np.argmin(finite))
         raise LedgerError(
-            f"Row {row} of {name} holds {numbers[row]}, which JSON cannot say. Make missing values null before the record "
-            "is written.",
+            f"Row {row} of {name} holds {numbers[row]}, which JSON cannot say. Make missing values null before the "
+            "record is written.",
             field=name,
             got=str(numbers[row]),
             expected="finite numbers or null",
@@ -198,7 +199,8 @@ def _whole_number_text(column: pa.Array, name: str) -> pa.Array:
         got = low if low < -LARGEST_WHOLE_NUMBER else high
         row = pc.index(column, pa.scalar(got, column.type)).as_py()
         raise LedgerError(
-            f"Row {row} of {name} holds a whole number beyond 2**53 - 1, which JSON readers would round. Write it as text.",
+            f"Row {row} of {name} holds a whole number beyond 2**53 - 1, which JSON readers would round. Write it as "
+            "text.",
             field=name,
             got=str(got),
             expected=f"at most {LARGEST_WHOLE_NUMBER} in size",
