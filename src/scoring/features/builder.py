@@ -27,7 +27,8 @@ from scoring.portfolio.reading import Portfolio
 _MARKER: Final = date(1901, 2, 3)
 _FAR_BACK: Final = date(1990, 1, 1)
 MAX_DAYS_AFTER_EXTRACT: Final = 7
-"""An extract may be this old on the as-of day before its accounts are called stale (house limit, 2026-11)."""
+"""An extract may be this old on the as-of day before its accounts are called stale (house limit, 2026-11). An inline history is
+as fresh as its request, so the limit is not for it."""
 
 POSITION_COLUMNS: Final = (
     "dpd",
@@ -211,7 +212,8 @@ def build_for(portfolio: Portfolio, as_of: date, account_ids: tuple[str, ...]) -
         An account has no statement known by ``as_of``.
     """
     whole = build(portfolio, as_of, min_dpd=0)
-    return pick(whole, account_ids, frozenset(portfolio.account_ids()))
+    known = portfolio.connection.execute("SELECT account_id FROM accounts").fetchnumpy()["account_id"]
+    return pick(whole, account_ids, frozenset(known))
 
 
 def pick(frame: FeatureFrame, account_ids: tuple[str, ...], known_ids: frozenset[str]) -> FeatureFrame:
@@ -250,7 +252,7 @@ def refuse_as_of(portfolio: Portfolio, as_of: date) -> None:
             expected=None if first is None or first[0] is None else f">= {first[0]}",
         )
     last = portfolio.extract_on + timedelta(days=MAX_DAYS_AFTER_EXTRACT)
-    if as_of > last:
+    if portfolio.folder is not None and as_of > last:
         raise AsOfError(
             f"as_of {as_of} lies more than {MAX_DAYS_AFTER_EXTRACT} days after the extract of {portfolio.extract_on}: what happened "
             "in between is not in the data, so accounts that have paid would still look past due. Load a newer extract or choose "

@@ -1,0 +1,119 @@
+"""Fitting the models of a bundle: willingness, ability, full payment, and the payable share with its conformal margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import PortfolioError
+from scoring.features.registry import FEATURE_NAMES
+from training.recipe import Recipe
+from training.snapshots import Snapshot, is_held_out
+
+SMALLEST_TRAINING_SET = 200
+FULL = 1.0 - 1e-9
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Boosters by bundle model name, and the conformal margin of the payable share (in shares of the cure amount)."""
+
+    boosters: dict[str, lightgbm.Booster]
+    conformal_margin: float
+    n_rows: dict[str, int]
+
+
+def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
+    """Fit all models on training customers of the training days.
+
+    Parameters
+    ----------
+    snapshots : sequence of Snapshot
+        Already without the held-out customers.
+    recipe : Recipe
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    PortfolioError
+        ``bad_portfolio``: fewer than 200 rows, or only one outcome, so nothing can be learned.
+    """
+    values = np.concatenate([s.frame.values for s in snapshots])
+    willing = np.concatenate([s.targets["willingness"].to_numpy() for s in snapshots])
+    share = np.concatenate([s.targets["ability"].to_numpy() for s in snapshots])
+    aside = np.concatenate(
+        [is_held_out(s.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration") for s in snapshots]
+    )
+    _refuse_unlearnable(willing)
+    paid = ~np.isnan(share)
+    boosters = {
+        "willingness": _booster(values, willing, "binary", recipe),
+        "ability": _booster(values[paid], share[paid], "cross_entropy", recipe),
+        "full_payment": _booster(values[paid], (share[paid] >= FULL).astype(float), "binary", recipe),
+    }
+    proper = paid & ~aside
+    for name, quantile in _quantiles(recipe.payable["coverage"]).items():
+        boosters[name] = _booster(values[proper], share[proper], "quantile", recipe, alpha=quantile)
+    held = paid & aside
+    margin = conformal_margin(
+        boosters["share_low"].predict(values[held]), boosters["share_high"].predict(values[held]), share[held], recipe.payable["coverage"]
+    )
+    return Fitted(boosters, margin, {"willingness": len(willing), "ability": int(paid.sum()), "conformal": int(held.sum())})
+
+
+def conformal_margin(low: Any, high: Any, share: npt.NDArray[np.float64], coverage: float) -> float:
+    """How much to widen quantile predictions so that new accounts are covered (conformalised quantile regression).
+
+    Returns
+    -------
+    float
+        In shares; negative when the raw quantiles are too wide. 0 with nobody to calibrate on.
+
+    References
+    ----------
+    Romano, Patterson, Candes, "Conformalized Quantile Regression", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> conformal_margin(np.array([0.2, 0.2]), np.array([0.8, 0.8]), np.array([0.9, 0.5]), 0.8)
+    0.1
+    """
+    if len(share) == 0:
+        return 0.0
+    outside = np.maximum(np.asarray(low) - share, share - np.asarray(high))
+    level = min(1.0, np.ceil((len(share) + 1) * coverage) / len(share))
+    return round(float(np.quantile(outside, level, method="higher")), 12)
+
+
+def _quantiles(coverage: float) -> dict[str, float]:
+    tail = (1 - coverage) / 2
+    return {"share_low": tail, "share_mid": 0.5, "share_high": 1 - tail}
+
+
+def _booster(
+    values: npt.NDArray[np.float32], target: npt.NDArray[np.float64], objective: str, recipe: Recipe, **more: Any
+) -> lightgbm.Booster:
+    settings = dict(recipe.lightgbm)
+    trees = settings.pop("n_trees")
+    data = lightgbm.Dataset(values, target, feature_name=list(FEATURE_NAMES), free_raw_data=True)
+    parameters = {"objective": objective, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2, **settings, **more}
+    return lightgbm.train(parameters, data, trees)
+
+
+def _refuse_unlearnable(willing: npt.NDArray[np.float64]) -> None:
+    if len(willing) < SMALLEST_TRAINING_SET or len(np.unique(willing)) < 2:
+        raise PortfolioError(
+            f"There are {len(willing)} training rows, {int(willing.sum())} of them with a token payment: too few to learn from. Load "
+            f"more accounts or name more as-of days (at least {SMALLEST_TRAINING_SET} rows and both outcomes).",
+            field="training rows",
+            got=len(willing),
+            expected=f">= {SMALLEST_TRAINING_SET}",
+        )

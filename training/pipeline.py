@@ -1,0 +1,209 @@
+"""`scoring train`: features, targets, models, evaluation, one MLflow run, one registered bundle."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import scoring
+from scoring.features.registry import FEATURE_NAMES
+from scoring.portfolio.reading import Portfolio, read_portfolio
+from scoring.scores.bundle import Bundle, definition_facts, load_bundle, write_bundle
+from scoring.scores.scores import Scores, score
+from training import evaluation, plots, tracking
+from training.fitting import Fitted, fit
+from training.gates import GateFinding, gate_findings
+from training.recipe import Recipe, read_recipe
+from training.snapshots import Snapshot, default_days, is_held_out, snapshot, split_days
+
+Progress = Callable[[str], None]
+LIBRARIES = ("lightgbm", "numpy", "duckdb", "ibis-framework", "scikit-learn", "pandas")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run gives back.
+
+    Attributes
+    ----------
+    version : str
+        Registered version, for `scoring promote`.
+    bundle_id : str
+    figures, figures_by_bucket, intervals
+        Test figures: overall, by bucket, with bootstrap 95 % intervals.
+    findings : list of GateFinding
+        Gates that did not pass.
+    """
+
+    version: str
+    run_id: str
+    bundle_id: str
+    train_days: list[date]
+    test_day: date
+    figures: dict[str, float]
+    figures_by_bucket: dict[str, dict[str, float]]
+    intervals: dict[str, tuple[float, float]]
+    findings: list[GateFinding]
+
+
+def train(
+    folder: Path,
+    *,
+    home: Path,
+    recipe: Path | None = None,
+    as_of: tuple[date, ...] = (),
+    threads: int = 2,
+    progress: Progress = lambda message: None,
+) -> Trained:
+    """Train on a portfolio, evaluate on customers and a day never trained on, track and register.
+
+    Parameters
+    ----------
+    folder : Path
+        Event tables.
+    home : Path
+        State folder with the MLflow store.
+    recipe : Path, optional
+        Default: the recipe named after the portfolio's source, else ``default``.
+    as_of : tuple of date
+        The last day tests, the others train; default: month-ends that have matured.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    PortfolioError, BadRequestError, WindowStillOpenError
+        Before anything is logged.
+    """
+    portfolio = read_portfolio(folder, threads=threads)
+    ways = read_recipe(recipe, portfolio.source)
+    definition = ways.definition(portfolio.currency)
+    days = split_days(as_of, definition) if as_of else default_days(portfolio, definition, ways.split["train_days"])
+    train_days, test_day = days
+    snapshots = []
+    for day in train_days:
+        progress(f"features and targets of {day}")
+        snapshots.append(_without_test_customers(snapshot(portfolio, day, definition, min_dpd=ways.split["train_min_dpd"]), ways))
+    progress(f"features and targets of {test_day} (test)")
+    held_out = _test_customers(snapshot(portfolio, test_day, definition), ways)
+    progress(f"fitting on {sum(len(s.frame) for s in snapshots):,} rows")
+    fitted = fit(snapshots, ways)
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        place = Path(scratch) / "bundle"
+        write_bundle(place, fitted.boosters, _facts(portfolio, ways, fitted, snapshots, train_days, test_day, definition_facts(definition)))
+        bundle = load_bundle(place)
+        progress(f"evaluating on {len(held_out.frame):,} accounts never trained on")
+        scores = score(bundle, held_out.frame)
+        return _tracked(home, bundle, scores, held_out, ways, portfolio, train_days, test_day, fitted, progress)
+
+
+def _tracked(
+    home: Path,
+    bundle: Bundle,
+    scores: Scores,
+    held_out: Snapshot,
+    ways: Recipe,
+    portfolio: Portfolio,
+    train_days: list[date],
+    test_day: date,
+    fitted: Fitted,
+    progress: Progress,
+) -> Trained:
+    table = evaluation.evaluation_table(scores, held_out.targets)
+    figures = evaluation.metrics(table)
+    by_bucket = evaluation.by_bucket(table)
+    spread = evaluation.intervals(table, seed=ways.lightgbm["seed"])
+    findings = gate_findings(figures)
+    progress("logging the run and registering the bundle")
+    tracked = tracking.log_training(
+        home,
+        parameters={
+            "recipe": ways.name,
+            "train_days": ", ".join(map(str, train_days)),
+            "test_day": test_day,
+            **{f"rows.{name}": n for name, n in fitted.n_rows.items()},
+            **{f"lightgbm.{name}": value for name, value in ways.lightgbm.items()},
+            **{f"targets.{name}": value for name, value in asdict(bundle.definition).items()},
+        },
+        figures=figures,
+        figures_by_bucket=by_bucket,
+        intervals=spread,
+        plots={
+            "reliability": plots.reliability(table),
+            "capture": plots.capture(table),
+            "distributions": plots.distributions(table),
+            "reasons": plots.reasons(scores),
+            "buckets": plots.buckets(by_bucket),
+        },
+        texts={"recipe.toml": ways.text, "features.txt": "\n".join(FEATURE_NAMES) + "\n"},
+        bundle_folder=bundle.folder,
+        tags={
+            "bundle_id": bundle.bundle_id,
+            "data_fingerprint": portfolio.fingerprint,
+            "code_version": code_version(),
+            "gates": "passed" if not any(f.severity == "error" for f in findings) else "failed",
+        },
+    )
+    return Trained(tracked.version, tracked.run_id, bundle.bundle_id, train_days, test_day, figures, by_bucket, spread, findings)
+
+
+def _without_test_customers(seen: Snapshot, ways: Recipe) -> Snapshot:
+    held = is_held_out(seen.frame.positions["customer_id"], ways.split["test_customer_share"])
+    queue_only = seen.in_queue if ways.split["train_min_dpd"] >= 1 else np.ones(len(held), dtype=bool)
+    return seen.take(~held & queue_only)
+
+
+def _test_customers(seen: Snapshot, ways: Recipe) -> Snapshot:
+    return seen.take(is_held_out(seen.frame.positions["customer_id"], ways.split["test_customer_share"]) & seen.in_queue)
+
+
+def _facts(
+    portfolio: Portfolio,
+    ways: Recipe,
+    fitted: Fitted,
+    snapshots: list[Snapshot],
+    train_days: list[date],
+    test_day: date,
+    targets: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "code_version": code_version(),
+        "conventions": {"payable_scale": "share of the cure amount, given a payment"},
+        "currency": portfolio.currency,
+        "data_fingerprint": portfolio.fingerprint,
+        "data_source": portfolio.source,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "payable": {"coverage": ways.payable["coverage"], "conformal_margin": fitted.conformal_margin},
+        "python": platform.python_version(),
+        "recipe": ways.name,
+        "recipe_text": ways.text,
+        "reference_population": f"{sum(len(s.frame) for s in snapshots):,} overdue accounts on {', '.join(map(str, train_days))}",
+        "rows": fitted.n_rows,
+        "targets": targets,
+        "test_day": test_day.isoformat(),
+        "train_days": [day.isoformat() for day in train_days],
+    }
+
+
+def code_version() -> str:
+    """The commit this code was run from, with ``+`` when files were changed since; the package version without git."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return scoring.__version__
+    return commit + ("+" if changed.strip() else "")
