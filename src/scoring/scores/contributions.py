@@ -1,43 +1,27 @@
 """Exact contributions of every feature to a margin: `contributions` from leaf tables, `contributions_reference` from
 LightGBM, and the check that they add up.
 
-Rows are taken in blocks of 64 turned on their side, so that every inner loop runs over neighbouring bytes; the last
-few rows, or a single request, go one by one. Both ways add the same numbers in the same order, without ``fastmath``:
-what comes out for a row does not depend, in any bit, on its batch, its place in it or the number of threads.
+What comes out for a row does not depend, in any bit, on its batch, its place in it or the number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import BundleError, ContributionsError, FeatureError
-from scoring.scores.compiled import compiled
-from scoring.scores.leaf_tables import (
-    NAN_LEFT,
-    ZERO_AGAINST_THRESHOLD,
-    Bytes,
-    Floats,
-    LeafTables,
-    Places,
-    leaf_tables,
-)
+from scoring.scores.leaf_tables import Floats, LeafTables, leaf_tables
 
 if TYPE_CHECKING:
     import lightgbm
 
-BLOCK = 64
-FEWEST_ROWS_IN_A_BLOCK = 12
-"""Fewer left-over rows than this are quicker one by one."""
 ROWS_PER_TASK = 4096
-ZERO = float(np.float32(1e-35))
-"""LightGBM reads anything closer to nought than this as zero."""
+FEWEST_ROWS_IN_A_BLOCK = 6
+"""Fewer left-over rows than this are quicker one by one than as a block that is mostly empty."""
 
 
 def contributions(tables: LeafTables, features: npt.ArrayLike, *, threads: int = 1) -> Floats:
@@ -219,110 +203,11 @@ def _feature_rows(features: npt.ArrayLike, n_features: int) -> npt.NDArray[Any]:
 
 def _explain_rows(tables: LeafTables, rows: npt.NDArray[Any], result: Floats, start: int) -> None:
     """Explain one task's rows; a copy only where they are not float64 in C order already."""
-    part = slice(start, start + ROWS_PER_TASK)
-    task = np.require(rows[part], np.float64, ["C", "W"])
-    _kernel()(task, tables.expected_value, *tables.arrays, result[part])
+    from scoring.scores.contribution_kernel import BLOCK, explain_blocks, explain_each  # numba: a second to import
 
-
-@cache
-def _kernel() -> Callable[..., Any]:
-    places, floats, octets, matrix = "int64[::1]", "float64[::1]", "uint8[::1]", "float64[:,::1]"
-    tables = [places, places, places, floats, octets, places, octets, octets, octets, places, places, places, floats]
-    return compiled(_explain, f"void({', '.join([matrix, 'float64', *tables, matrix])})")
-
-
-def _explain(  # numba
-    rows: Floats,
-    expected_value: float,
-    tree_split_starts: Places,
-    tree_group_starts: Places,
-    split_feature: Places,
-    split_threshold: Floats,
-    split_kind: Bytes,
-    condition_starts: Places,
-    condition_split: Bytes,
-    condition_flip: Bytes,
-    condition_keep: Bytes,
-    feature_starts: Places,
-    group_feature: Places,
-    entry_starts: Places,
-    entries: Floats,
-    result: Floats,
-) -> None:
-    n_rows, n_features = rows.shape
-    left = np.empty((256, BLOCK), np.uint8)  # 255 where the row goes left at the split, else 0
-    byte = np.empty(BLOCK, np.uint8)
-    line = np.empty(BLOCK, np.int64)
-    values = np.zeros((n_features, BLOCK))
-    sums = np.empty((n_features, BLOCK))
-    start = 0
-    while n_rows - start >= FEWEST_ROWS_IN_A_BLOCK:
-        n_block = min(BLOCK, n_rows - start)
-        for r in range(n_block):
-            for f in range(n_features):
-                value = rows[start + r, f]
-                values[f, r] = 0.0 if abs(value) <= ZERO else value
-        sums[:, :] = 0.0
-        for tree in range(tree_split_starts.size - 1):
-            first_split = tree_split_starts[tree]
-            for split in range(first_split, tree_split_starts[tree + 1]):
-                threshold = split_threshold[split]
-                value_of = values[split_feature[split]]
-                goes_left = left[split - first_split]
-                if split_kind[split] == 0:
-                    for r in range(BLOCK):
-                        goes_left[r] = 255 if value_of[r] <= threshold else 0
-                elif split_kind[split] == NAN_LEFT:
-                    for r in range(BLOCK):
-                        goes_left[r] = 0 if value_of[r] > threshold else 255
-                elif split_kind[split] == ZERO_AGAINST_THRESHOLD:
-                    for r in range(BLOCK):
-                        goes_left[r] = 255 if (value_of[r] <= threshold) != (value_of[r] == 0.0) else 0
-                else:
-                    for r in range(BLOCK):
-                        goes_left[r] = 0 if (value_of[r] > threshold) != (value_of[r] == 0.0) else 255
-            for group in range(tree_group_starts[tree], tree_group_starts[tree + 1]):
-                first_column = feature_starts[group]
-                n_columns = feature_starts[group + 1] - first_column
-                n_lines = (entry_starts[group + 1] - entry_starts[group]) // n_columns
-                for r in range(BLOCK):
-                    byte[r] = n_lines - 1
-                for condition in range(condition_starts[group], condition_starts[group + 1]):
-                    goes_left = left[condition_split[condition]]
-                    flip = condition_flip[condition]
-                    keep = condition_keep[condition]
-                    for r in range(BLOCK):
-                        byte[r] &= (goes_left[r] ^ flip) | keep
-                for r in range(BLOCK):
-                    line[r] = entry_starts[group] + byte[r] * n_columns
-                for column in range(n_columns):
-                    sum_of = sums[group_feature[first_column + column]]
-                    for r in range(BLOCK):
-                        sum_of[r] += entries[line[r] + column]
-        for r in range(n_block):
-            for f in range(n_features):
-                result[start + r, f] = sums[f, r]
-            result[start + r, n_features] = expected_value
-        start += n_block
-    for r in range(start, n_rows):
-        result[r, :n_features] = 0.0
-        result[r, n_features] = expected_value
-        for tree in range(tree_split_starts.size - 1):
-            first_split = tree_split_starts[tree]
-            for split in range(first_split, tree_split_starts[tree + 1]):
-                value = rows[r, split_feature[split]]
-                if abs(value) <= ZERO:
-                    value = 0.0
-                to_left = not value > split_threshold[split] if split_kind[split] & NAN_LEFT else value <= split_threshold[split]
-                if split_kind[split] & ZERO_AGAINST_THRESHOLD and value == 0.0:
-                    to_left = not to_left
-                left[split - first_split, 0] = 255 if to_left else 0
-            for group in range(tree_group_starts[tree], tree_group_starts[tree + 1]):
-                first_column = feature_starts[group]
-                n_columns = feature_starts[group + 1] - first_column
-                answers = (entry_starts[group + 1] - entry_starts[group]) // n_columns - 1
-                for condition in range(condition_starts[group], condition_starts[group + 1]):
-                    answers &= (left[condition_split[condition], 0] ^ condition_flip[condition]) | condition_keep[condition]
-                entry = entry_starts[group] + answers * n_columns
-                for column in range(n_columns):
-                    result[r, group_feature[first_column + column]] += entries[entry + column]
+    end = min(start + ROWS_PER_TASK, len(rows))
+    task = np.require(rows[start:end], np.float64, ["C", "W"])
+    left_over = len(task) % BLOCK
+    in_blocks = len(task) - left_over if left_over < FEWEST_ROWS_IN_A_BLOCK else len(task)
+    for kernel, first, last in ((explain_blocks, 0, in_blocks), (explain_each, in_blocks, len(task))):
+        kernel(task[first:last], tables.expected_value, *tables.arrays, result[start + first : start + last])

@@ -20,9 +20,8 @@ References: Lundberg, Erion, Lee: Consistent individualized feature attribution 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cache
 from itertools import accumulate
 from math import factorial
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.scores.compiled import compiled
 from scoring.scores.leaf_groups import Group, depth, groups
 from scoring.scores.tree_text import (
     DEFAULT_LEFT,
@@ -46,9 +44,6 @@ if TYPE_CHECKING:
     import lightgbm
 
 MAX_DEPTH = 8
-
-NAN_LEFT = 1
-ZERO_AGAINST_THRESHOLD = 2
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -68,9 +63,9 @@ class LeafTables:
         Columns that a feature array must have.
     expected_value : float
         Mean margin of the training rows: the last column of every result.
-    split_feature, split_threshold, split_kind : array, one per split
-        A row goes left where its value is at most the threshold. Bits of the kind: a missing value goes left too;
-        zero goes against the comparison.
+    split_feature, split_threshold, split_nan_left, split_zero_turned : array, one per split
+        A row goes left where its value is at most the threshold; whether it also does where its value is missing, and
+        whether zero goes the other way than the comparison says.
     condition_split, condition_flip, condition_keep : array, one per condition
         Number of the split within its tree; 255 where the row must turn right; the bits of the byte that stay when
         the condition is not met.
@@ -86,7 +81,8 @@ class LeafTables:
     tree_group_starts: Places
     split_feature: Places
     split_threshold: Floats
-    split_kind: Bytes
+    split_nan_left: Bytes
+    split_zero_turned: Bytes
     condition_starts: Places
     condition_split: Bytes
     condition_flip: Bytes
@@ -142,7 +138,8 @@ def leaf_tables(booster: lightgbm.Booster) -> LeafTables:
     all_groups = [group for tree_groups in by_tree for group in tree_groups]
     conditions = [condition for group in all_groups for condition in group.conditions]
     thresholds = [threshold for tree in forest.trees for threshold in tree.threshold]
-    decision_types = [kind for tree in forest.trees for kind in tree.decision_type]
+    decision_types = [decision_type for tree in forest.trees for decision_type in tree.decision_type]
+    turns = [_missing_turns(*split) for split in zip(thresholds, decision_types, strict=True)]
     entry_starts = _starts(len(group.features) << group.n_bits for group in all_groups)
     return LeafTables(
         n_features=forest.n_features,
@@ -151,7 +148,8 @@ def leaf_tables(booster: lightgbm.Booster) -> LeafTables:
         tree_group_starts=_starts(map(len, by_tree)),
         split_feature=np.array([feature for tree in forest.trees for feature in tree.split_feature], np.int64),
         split_threshold=np.array(thresholds, np.float64),
-        split_kind=np.array(list(map(_split_kind, thresholds, decision_types)), np.uint8),
+        split_nan_left=np.array([nan_left for nan_left, _ in turns], np.uint8),
+        split_zero_turned=np.array([zero_turned for _, zero_turned in turns], np.uint8),
         condition_starts=_starts(len(group.conditions) for group in all_groups),
         condition_split=np.array([condition.split for condition in conditions], np.uint8),
         condition_flip=np.array([0 if condition.left else 255 for condition in conditions], np.uint8),
@@ -177,24 +175,26 @@ def _expected_value(tree: Tree) -> float:
     return mean
 
 
-def _split_kind(threshold: float, decision_type: int) -> int:
-    """Where missing values and zeros go, as LightGBM decides it.
+def _missing_turns(threshold: float, decision_type: int) -> tuple[bool, bool]:
+    """Whether missing values go left, and whether zeros go against the comparison, as LightGBM decides it.
 
-    Missing type *none*: a missing value counts as zero. *Zero*: both missing values and zeros take the default side.
-    *NaN*: missing values take the default side.
+    Missing type *none*: a missing value counts as zero. *Zero*: missing values and zeros take the default side. *NaN*:
+    missing values take the default side.
     """
     missing_type = decision_type >> MISSING_TYPE_SHIFT
     default_left = bool(decision_type & DEFAULT_LEFT)
     zero_left = default_left if missing_type == MISSING_ZERO else threshold >= 0.0
     nan_left = default_left if missing_type == MISSING_NAN else zero_left
-    return NAN_LEFT * nan_left | ZERO_AGAINST_THRESHOLD * (zero_left != (threshold >= 0.0))
+    return nan_left, zero_left != (threshold >= 0.0)
 
 
 def _entries(all_groups: list[Group], entry_starts: Places) -> Floats:
     leaves = [leaf for group in all_groups for leaf in group.leaves]
     terms = [term for leaf in leaves for term in leaf.terms]
+    from scoring.scores.leaf_fill import fill_tables  # numba: a second to import
+
     entries = np.zeros(entry_starts[-1])
-    _fill_kernel()(
+    fill_tables(
         entry_starts,
         np.array([len(group.features) for group in all_groups], np.int64),
         _starts(len(group.leaves) for group in all_groups),
@@ -216,68 +216,3 @@ def _shapley_weights() -> Floats:
     for d in range(1, MAX_DEPTH + 1):
         weights[d, :d] = [factorial(s) * factorial(d - 1 - s) / factorial(d) for s in range(d)]
     return weights
-
-
-@cache
-def _fill_kernel() -> Callable[..., Any]:
-    places, floats = "int64[::1]", "float64[::1]"
-    arguments = [places, places, places, floats, places, floats, places, places, places, "float64[:,::1]", floats]
-    return compiled(_fill, f"void({', '.join(arguments)})")
-
-
-def _fill(  # numba
-    entry_starts: Places,
-    n_columns: Places,
-    leaf_starts: Places,
-    leaf_value: Floats,
-    term_starts: Places,
-    share: Floats,
-    care: Places,
-    want: Places,
-    column: Places,
-    weights: Floats,
-    entries: Floats,
-) -> None:
-    """Add every leaf's table to the table of its group."""
-    inside = np.empty(1 << MAX_DEPTH)  # W, by the set of features as bits
-    outside = np.empty(1 << MAX_DEPTH)  # C
-    polynomial = np.empty((1 << MAX_DEPTH, MAX_DEPTH + 1))
-    for group in range(n_columns.size):
-        width = n_columns[group]
-        n_lines = (entry_starts[group + 1] - entry_starts[group]) // width
-        for leaf in range(leaf_starts[group], leaf_starts[group + 1]):
-            first = term_starts[leaf]
-            d = term_starts[leaf + 1] - first
-            for chosen in range(1 << d):
-                polynomial[chosen, :] = 0.0
-                if chosen == 0:
-                    polynomial[0, 0] = 1.0
-                else:
-                    last = 0
-                    while chosen >> (last + 1):
-                        last += 1
-                    rest = chosen ^ (1 << last)
-                    for power in range(d + 1):
-                        polynomial[chosen, power] = polynomial[rest, power] * share[first + last]
-                        if power:
-                            polynomial[chosen, power] += polynomial[rest, power - 1]
-                inside[chosen] = 0.0
-                for power in range(d):
-                    inside[chosen] += polynomial[chosen, power] * weights[d, power]
-                outside[chosen] = 1.0
-                for i in range(d):
-                    if not chosen >> i & 1:
-                        outside[chosen] *= share[first + i]
-            for byte in range(n_lines):
-                hold = 0
-                for i in range(d):
-                    if byte & care[first + i] == want[first + i]:
-                        hold |= 1 << i
-                line = entry_starts[group] + byte * width
-                for i in range(d):
-                    bit = 1 << i
-                    if hold & bit:
-                        part = (1.0 - share[first + i]) * outside[hold] * inside[hold ^ bit]
-                    else:
-                        part = -share[first + i] * outside[hold | bit] * inside[hold]
-                    entries[line + column[first + i]] += leaf_value[leaf] * part

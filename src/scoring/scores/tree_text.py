@@ -111,9 +111,7 @@ def _tree(number: int, fields: dict[str, str]) -> Tree:
         leaf_count=_integers(fields.get("leaf_count", "")),
     )
     if min(tree.internal_count + tree.leaf_count, default=1) <= 0:
-        raise refusal(
-            f"has a node without training rows in tree {number}", "train with min_data_in_leaf of at least 1"
-        )
+        raise refusal(f"has a node without training rows in tree {number}", "train with min_data_in_leaf of at least 1")
     return tree
 
 
