@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import lightgbm
 import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import BundleError, ContributionsError, FeatureError
 from scoring.scores.leaf_tables import Floats, LeafTables, leaf_tables
-
-if TYPE_CHECKING:
-    import lightgbm
 
 ROWS_PER_TASK = 4096
 FEWEST_ROWS_IN_A_BLOCK = 6
@@ -49,12 +47,11 @@ def contributions(tables: LeafTables, features: npt.ArrayLike, *, threads: int =
 
     Examples
     --------
-    >>> import lightgbm
     >>> x = np.arange(60.0).reshape(-1, 1)
     >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
     >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
     >>> contributions(leaf_tables(booster), [[12.0], [45.0]]).round(3).tolist()
-    [[-0.195, -0.036], [0.209, -0.036]]
+    [[-0.194, -0.067], [0.207, -0.067]]
     >>> contributions(leaf_tables(booster), [[12.0, 1.0]])
     Traceback (most recent call last):
         ...
@@ -80,24 +77,40 @@ def warm_up(tables: LeafTables) -> None:
 
 
 def contributions_reference(booster: lightgbm.Booster, features: npt.ArrayLike, *, threads: int = 1) -> Floats:
-    """LightGBM's own contributions (`pred_contrib`): the oracle of the tests and the way for any other model.
+    """LightGBM's own contributions (`pred_contrib`): the oracle of the tests and the way for models without tables.
 
-    >>> import lightgbm
+    Raises
+    ------
+    FeatureError
+        As `contributions`.
+    BundleError
+        ``bundle_mismatch``: LightGBM cannot explain this model either (linear leaves).
+
+    Examples
+    --------
     >>> x = np.arange(60.0).reshape(-1, 1)
     >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
     >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
     >>> contributions_reference(booster, [[12.0], [45.0]]).round(3).tolist()
-    [[-0.195, -0.036], [0.209, -0.036]]
+    [[-0.194, -0.067], [0.207, -0.067]]
     """
     rows = _feature_rows(features, booster.num_feature())
     if not len(rows):
         return np.empty((0, booster.num_feature() + 1))
-    return np.asarray(booster.predict(rows, pred_contrib=True, num_threads=threads), np.float64)
+    try:
+        return np.asarray(booster.predict(rows, pred_contrib=True, num_threads=threads), np.float64)
+    except lightgbm.basic.LightGBMError as error:
+        raise BundleError(
+            f"LightGBM refuses to explain this model ({error}), so its scores would have no reasons. Train with the "
+            "recipes' defaults: gbdt, numerical features, constant leaves.",
+            field="booster",
+            got=str(error),
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Contributions and the way they were found: ``leaf_tables``, or ``pred_contrib`` and why."""
+    """Contributions, and where they came from."""
 
     contributions: Floats
     method: Literal["leaf_tables", "pred_contrib"]
@@ -116,7 +129,6 @@ def explained(
 ) -> Explained:
     """Contributions from the leaf tables where the model has them, else from LightGBM.
 
-    >>> import lightgbm
     >>> x = np.arange(60.0).reshape(-1, 1)
     >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
     >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)

@@ -35,6 +35,7 @@ from scoring.scores.tree_text import (
     MISSING_NAN,
     MISSING_TYPE_SHIFT,
     MISSING_ZERO,
+    OR_SLOWLY,
     Tree,
     read_forest,
     refusal,
@@ -133,7 +134,9 @@ def leaf_tables(booster: lightgbm.Booster) -> LeafTables:
     forest = read_forest(booster)
     for number, tree in enumerate(forest.trees):
         if depth(tree) > MAX_DEPTH:
-            raise refusal(f"is {depth(tree)} splits deep in tree {number}", f"train with max_depth={MAX_DEPTH}")
+            raise refusal(
+                f"is {depth(tree)} splits deep in tree {number}", f"Train with max_depth={MAX_DEPTH}{OR_SLOWLY}"
+            )
     by_tree = [groups(tree) for tree in forest.trees]
     all_groups = [group for tree_groups in by_tree for group in tree_groups]
     conditions = [condition for group in all_groups for condition in group.conditions]

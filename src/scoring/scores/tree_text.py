@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 CATEGORICAL = 1
 DEFAULT_LEFT = 2
 MISSING_TYPE_SHIFT = 2
-MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
+MISSING_ZERO, MISSING_NAN = 1, 2
+
+OR_SLOWLY = ", or explain it with pred_contrib, which is many times slower"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ def read_forest(booster: lightgbm.Booster) -> Forest:
     head, *blocks = text.split("\nTree=")
     about = _fields(head)
     if int(about["num_tree_per_iteration"]) != 1:
-        raise refusal("has several margins per row", "train a regression, binary or cross_entropy objective")
+        raise refusal("has several margins per row", "Train a regression, binary or cross_entropy objective")
     if "average_output" in about:
-        raise refusal("averages its trees (boosting=rf)", "train with boosting=gbdt")
+        raise refusal("averages its trees (boosting=rf)", "Train with boosting=gbdt")
     trees = tuple(_tree(number, _fields(block)) for number, block in enumerate(blocks))
     return Forest(trees, int(about["max_feature_idx"]) + 1)
 
@@ -97,9 +99,10 @@ def _fields(block: str) -> dict[str, str]:
 
 def _tree(number: int, fields: dict[str, str]) -> Tree:
     if int(fields["num_cat"]):
-        raise refusal(f"splits tree {number} on a category", "give ordered numbers (WoE, counts) instead of categories")
+        remedy = f"Give ordered numbers (WoE, counts) instead of categories{OR_SLOWLY}"
+        raise refusal(f"splits tree {number} on a category", remedy)
     if fields.get("is_linear", "0") != "0":
-        raise refusal(f"has linear leaves in tree {number}", "train with linear_tree=false")
+        raise refusal(f"has linear leaves in tree {number}", "Train with linear_tree=false")
     tree = Tree(
         split_feature=_integers(fields["split_feature"]),
         threshold=_floats(fields["threshold"]),
@@ -111,7 +114,8 @@ def _tree(number: int, fields: dict[str, str]) -> Tree:
         leaf_count=_integers(fields.get("leaf_count", "")),
     )
     if min(tree.internal_count + tree.leaf_count, default=1) <= 0:
-        raise refusal(f"has a node without training rows in tree {number}", "train with min_data_in_leaf of at least 1")
+        remedy = f"Train with min_data_in_leaf of at least 1{OR_SLOWLY}"
+        raise refusal(f"has a node without training rows in tree {number}", remedy)
     return tree
 
 
@@ -126,13 +130,12 @@ def _floats(text: str) -> list[float]:
 def refusal(seen: str, remedy: str) -> BundleError:
     """The error for a model that leaf tables cannot hold.
 
-    >>> print(refusal("has linear leaves in tree 3", "train with linear_tree=false"))
-    The model has linear leaves in tree 3, so exact contributions cannot be read from leaf tables. Either train with \
-linear_tree=false, or explain it with pred_contrib, which is about 30 times slower.
+    >>> print(refusal("has linear leaves in tree 3", "Train with linear_tree=false"))
+    The model has linear leaves in tree 3, so exact contributions cannot be read from leaf tables. Train with \
+linear_tree=false.
     """
     return BundleError(
-        f"The model {seen}, so exact contributions cannot be read from leaf tables. "
-        f"Either {remedy}, or explain it with pred_contrib, which is about 30 times slower.",
+        f"The model {seen}, so exact contributions cannot be read from leaf tables. {remedy}.",
         field="booster",
         got=seen,
         expected="one margin per row, numerical splits, constant leaves, depth of at most 8",
