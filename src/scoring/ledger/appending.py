@@ -130,8 +130,8 @@ def _columns_of(block: pa.Table) -> tuple[list[Any], list[Any], list[Any]]:
     for name in BLOCK_COLUMNS:
         if block[name].null_count or not pa.types.is_string(block[name].type):
             raise LedgerError(
-                f"Column {name} of a block is {block[name].type} with {block[name].null_count} nulls; every record of a "
-                "batch has an id, an account and a body, as text.",
+                f"Column {name} of a block is {block[name].type} with {block[name].null_count} nulls; every record of "
+                "a batch has an id, an account and a body, as text.",
                 field=name,
                 got=str(block[name].type),
                 expected="string without nulls",
@@ -144,8 +144,8 @@ def refuse_bad_name(name: str, kind: str) -> None:
     """Refuse an empty id, an empty kind, and the kind that closes batches."""
     if not name or kind in ("", BATCH_KIND):
         raise LedgerError(
-            f"{name!r} of kind {kind!r} cannot be written: an id and a kind are needed, and only append_batch writes the "
-            f"kind {BATCH_KIND!r}.",
+            f"{name!r} of kind {kind!r} cannot be written: an id and a kind are needed, and only append_batch writes "
+            f"the kind {BATCH_KIND!r}.",
             field="kind",
             got=kind,
         )

@@ -108,8 +108,8 @@ def _text_by_type(column: pa.Array, name: str) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.array(["null"] * len(column), pa.string())
     raise LedgerError(
-        f"Column {name} is of type {kind}, which has no JSON form. Write dates and instants as ISO text, money as whole "
-        "cents.",
+        f"Column {name} is of type {kind}, which has no JSON form. Write dates and instants as ISO text, money as "
+        "whole cents.",
         field=name,
         got=str(kind),
         expected="numbers, booleans, text, lists, structs",

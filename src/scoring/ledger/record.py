@@ -55,7 +55,16 @@ class Record:
 
     def body_bytes(self) -> bytes:
         """The hashed bytes: canonical JSON."""
-        return self.body if isinstance(self.body, bytes) else canonical(self.body)
+        if not isinstance(self.body, bytes):
+            return canonical(self.body)
+        try:
+            self.body.decode()
+        except UnicodeDecodeError as problem:
+            raise LedgerError(
+                f"The body of record {self.record_id} is not UTF-8, and JSON is. Write it with canonical().",
+                field="body",
+            ) from problem
+        return self.body
 
 
 @dataclass(frozen=True)
