@@ -36,8 +36,10 @@ def live_a_day(people: People, state: State, day: Day, draws: Draws, parameters:
     shortfall = np.maximum(-state.wallet, 0.0)
     state.wallet += shortfall
     _use_card(people, state, day, draws, parameters, shortfall)
-    factor = _appetite(state, day, parameters)
-    leak = np.minimum(people.free_spending * factor, 0.5)
+    # Whoever is behind with the bill and would like to pay lives more carefully.
+    is_careful = (state.unpaid[:, 0] > 0) & (state.due[:, 0] < day.number) & (people.intent > 0)
+    care = np.where(is_careful, parameters.number("careful_spending"), 1.0)
+    leak = np.minimum(people.free_spending * _appetite(state, day, parameters) * care, 0.5)
     state.wallet -= leak * np.maximum(state.wallet - people.buffer, 0.0)
 
 
@@ -97,7 +99,7 @@ def _appetite(state: State, day: Day, p: Parameters) -> FloatArray:
 
 def _use_card(people: People, state: State, day: Day, draws: Draws, p: Parameters, shortfall: FloatArray) -> None:
     """Purchases, and cash advances where the wallet ran dry, within the limit and while the card works."""
-    room = np.where(state.is_chargeable & (people.opened <= day.number), people.limit - state.balance, 0)
+    room = np.where(state.is_chargeable & (people.opened <= day.number), np.maximum(people.limit - state.balance, 0), 0)
     advance = np.where(draws["partly"] < 0.6, np.minimum(shortfall, room * 0.9), 0.0)
     frequency = p.number("purchase_daily")
     size = people.card_spend / (MONTH_DAYS * frequency) * np.exp(0.8 * draws.normal["spend"] - 0.32)

@@ -104,6 +104,7 @@ class TableWriter:
                 "region": np.char.add("R", people.region.astype(str)),
                 "timezone": np.where(people.in_second_zone, "Asia/Urumqi", "Asia/Shanghai"),
                 "channel_addresses": _word_lists(usable @ (1 << np.arange(len(CHANNELS)))),
+                "known_at": self.clock.at(people.opened, np.full(len(people), 3600)),
             }
         )
 
