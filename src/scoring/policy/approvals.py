@@ -1,7 +1,7 @@
 """Who approved which version of a profile: a register beside the profiles, and the refusal of silent edits.
 
-A profile is a draft until a named person approves it. The approval keeps the SHA-256 of the approved file, which also goes
-into every decision. A file whose version is in the register must have exactly that content.
+A profile is a draft until a named person approves it. The approval keeps the SHA-256 of the approved file, which also
+goes into every decision. A file whose version is in the register must have exactly that content.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def _read_approval(section: Section) -> Approval:
     approved_on = section.day("approved_on")
     assert approved_on is not None
     approval = Approval(
-        section.text("profile"), section.text("policy_version"), section.text("sha256"), section.text("approved_by"), approved_on
+        section.text("profile"),
+        section.text("policy_version"),
+        section.text("sha256"),
+        section.text("approved_by"),
+        approved_on,
     )
     section.done()
     return approval
@@ -84,9 +88,10 @@ def approval_of(
             if approval.sha256 == digest:
                 return approval
             raise PolicyError(
-                f"{file}, policy_version: version {version} of profile {profile} was approved on {approval.approved_on} with "
-                f"another content (SHA-256 {approval.sha256[:12]}..., now {digest[:12]}...). An approved profile is never "
-                "edited: give the change a new policy_version and status draft, and have it approved.",
+                f"{file}, policy_version: version {version} of profile {profile} was approved on "
+                f"{approval.approved_on} with another content (SHA-256 {approval.sha256[:9]}..., now {digest[:9]}...). "
+                "An approved profile is never edited: give the change a new policy_version and status draft, "
+                "and have it approved.",
                 field="policy_version",
                 got=digest,
                 expected=approval.sha256,

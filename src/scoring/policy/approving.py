@@ -38,7 +38,8 @@ def approve_profile(path: Path, approver: str, on: date) -> Approval:
     text, changed = STATUS_LINE.subn("status: approved", path.read_text(encoding="utf-8"))
     if profile.status != "draft" or changed != 1:
         raise PolicyError(
-            f"{path.name}, status: only a draft with one line 'status: draft' can be approved; this one is {profile.status}.",
+            f"{path.name}, status: only a draft with one line 'status: draft' can be approved; "
+            f"this one is {profile.status}.",
             field="status",
             got=profile.status,
             expected="draft",
@@ -48,7 +49,7 @@ def approve_profile(path: Path, approver: str, on: date) -> Approval:
     kept = register.read_text(encoding="utf-8") if register.is_file() else "approvals:\n"
     entry = (
         f'  - {{profile: "{profile.name}", policy_version: "{profile.version}", sha256: "{digest}",\n'
-        f"     approved_by: {_quoted(approver)}, approved_on: \"{on.isoformat()}\"}}\n"
+        f'     approved_by: {_quoted(approver)}, approved_on: "{on.isoformat()}"}}\n'
     )
     register.write_text(kept + entry, encoding="utf-8")
     path.write_text(text, encoding="utf-8")

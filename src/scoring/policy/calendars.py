@@ -92,8 +92,10 @@ def _leaves_in(zone: str, contact_at: datetime, days: int) -> datetime:
     return first_instant(zone, day)
 
 
-def hours_end_at(rule: ForbiddenHours, zones: Sequence[str], at: datetime) -> datetime:
+def hours_end_at(rule: ForbiddenHours, zones: Sequence[str], at: datetime) -> datetime | None:
     """The first instant from ``at`` on that is outside the span in every candidate zone.
+
+    ``None`` where zones so far apart are possible that no moment suits them all.
 
     Examples
     --------
@@ -104,16 +106,12 @@ def hours_end_at(rule: ForbiddenHours, zones: Sequence[str], at: datetime) -> da
     '2026-11-24T00:00:00+00:00'
     """
     moment = at
-    for _ in range(64):  # each turn moves to the end of one span; two zones need at most a few turns
+    for _ in range(4 * len(zones)):  # each turn ends the spans of one zone at least; days repeat after that
         inside = [zone for zone in zones if rule.forbids(moment.astimezone(zone_of(zone)).time())]
         if not inside:
             return moment
         moment = max(_span_end(rule, zone, moment) for zone in inside)
-    raise PolicyError(
-        f"Rule {rule.id}: its hours leave no lawful moment in zones {', '.join(zones)}. Check its span.",
-        field=rule.id,
-        got=list(zones),
-    )
+    return None
 
 
 def _span_end(rule: ForbiddenHours, zone: str, at: datetime) -> datetime:

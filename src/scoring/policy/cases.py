@@ -62,7 +62,7 @@ class Mismatch:
     got: str
 
     def __str__(self) -> str:
-        return f"{self.case_id} ({self.title})\n    {self.channel}: expected {self.expected}\n    {' ' * len(self.channel)}  got      {self.got}"
+        return f"{self.case_id} ({self.title})\n    {self.channel}: expected {self.expected}; got {self.got}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,9 @@ def _read_case(
     own = Section(file, f"case {name}", item)
     profile = own.text("profile")
     standard = defaults.get(profile, {})
-    history = _history_of(own, item, by_id) if "same_history_as" in item else item.get("history", standard.get("history", []))
+    history = (
+        _history_of(own, item, by_id) if "same_history_as" in item else item.get("history", standard.get("history", []))
+    )
     merged = {**standard, **item, "history": history}
     merged["met"] = _known_list(own, standard.get("met", [])) + _known_list(own, item.get("met", []))
     section = Section(file, f"case {name}", merged)
@@ -267,7 +269,9 @@ def _consents(section: Section, now: datetime, zones: tuple[str, ...]) -> tuple[
         for consent in _consents_of(section, CALLBACK if kind in CALLBACK_NAMES else kind, value, now, zones)
     ]
     if section.take("opt_out", []) != UNKNOWN:
-        consents += [Consent(OPT_OUT, c, LONG_AGO) for c in section.texts("opt_out", (), among=(*CHANNELS, ANY_CHANNEL))]
+        consents += [
+            Consent(OPT_OUT, c, LONG_AGO) for c in section.texts("opt_out", (), among=(*CHANNELS, ANY_CHANNEL))
+        ]
     return tuple(consents)
 
 

@@ -21,7 +21,7 @@ class Contact(NamedTuple):
     """One contact attempt of the past.
 
     ``this_debt`` is false for a contact about another account of the same customer; ``seconds`` is ``None`` where the
-    length is not known, and then the contact counts. ``known_at`` is when the bank knew of it, its own time if ``None``.
+    length is not known, and then the contact counts. ``known_at`` is when the bank knew of it; ``None`` is at once.
     """
 
     at: datetime
@@ -142,6 +142,8 @@ def as_utc(at: datetime) -> datetime:
     """
     if at.tzinfo is None:
         raise PolicyError(
-            f"The time {at.isoformat()} has no zone, so it is not an instant. Pass one in UTC.", field="at", got=at.isoformat()
+            f"The time {at.isoformat()} has no zone, so it is not an instant. Pass one in UTC.",
+            field="at",
+            got=at.isoformat(),
         )
     return at.astimezone(UTC)

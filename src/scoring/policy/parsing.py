@@ -63,7 +63,9 @@ def read_channels(section: Section) -> ChannelTable:
     inbound_only, internal_act = set(), set()
     for name in section.values:
         if name not in CHANNELS:
-            section.refuse(f"channel {name!r} is not known; known: {', '.join(CHANNELS)}.", got=name, expected=list(CHANNELS))
+            section.refuse(
+                f"channel {name!r} is not known; known: {', '.join(CHANNELS)}.", got=name, expected=list(CHANNELS)
+            )
     for name in CHANNELS:
         channel = section.part(name)
         for group in channel.texts("group", among=GROUPS):
@@ -81,7 +83,9 @@ def read_channels(section: Section) -> ChannelTable:
 def built_in_counters(channels: ChannelTable) -> dict[str, Counter]:
     """Counters every profile has; a profile's ``definitions`` may add others or say them again."""
     only = {name: channels.mask((name,)) for name in CHANNELS}
-    phone = tuple(voice or sms for voice, sms in zip(channels.mask(("ai_voice", "agent_call")), only["sms"], strict=True))
+    phone = tuple(
+        voice or sms for voice, sms in zip(channels.mask(("ai_voice", "agent_call")), only["sms"], strict=True)
+    )
     return {
         "any_attempt": Counter("any_attempt"),
         "any_contact": Counter("any_contact", channels=channels.contacts),

@@ -52,6 +52,10 @@ class Profile:
         Hash of the file, for every decision.
     approval : Approval or None
         Who approved this content; ``None`` for a draft.
+    rule_ids : tuple of str
+        The ids of ``rules``, in the same order.
+    window_days : int
+        How many local dates of contact history the rules can ask for.
     """
 
     name: str
@@ -70,9 +74,11 @@ class Profile:
     sha256: str
     approval: Approval | None = None
     rule_ids: tuple[str, ...] = field(init=False)
+    window_days: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rule_ids", tuple(rule.id for rule in self.rules))
+        object.__setattr__(self, "window_days", max((_days_read(rule) for rule in self.rules), default=1))
 
     def on(self, day: date) -> tuple[Rule, ...]:
         """The rules in force on a local date.
@@ -101,8 +107,8 @@ class Profile:
         if day < self.effective_from or (self.effective_until is not None and day >= self.effective_until):
             until = f" until {self.effective_until}" if self.effective_until else ""
             raise PolicyError(
-                f"Profile {self.name} holds from {self.effective_from}{until}; {day} is outside, so it cannot say what was "
-                "lawful. Use the profile of that day, or name the day whose rules shall apply (rules_on).",
+                f"Profile {self.name} holds from {self.effective_from}{until}; {day} is outside, so it cannot say "
+                "what was lawful. Use the profile of that day, or name the day whose rules shall apply (rules_on).",
                 field="rules_on",
                 got=day.isoformat(),
                 expected=self.effective_from.isoformat(),
@@ -114,18 +120,6 @@ class Profile:
         For plans made on old data: the caller passes it as ``rules_on`` and says so in the record.
         """
         return max(day, self.effective_from)
-
-    @property
-    def zone_names(self) -> frozenset[str]:
-        """Zones a caller may rely on without asking the account."""
-        return frozenset(self.default_zones)
-
-    @property
-    def window_days(self) -> int:
-        """How many local dates of contact history the rules can ask for."""
-        spans = [rule.days for rule in self.rules if isinstance(rule, Cap | Cooldown)]
-        spans += [rule.callback.window_days for rule in self.rules if isinstance(rule, Cooldown) and rule.callback]
-        return max(spans, default=1)
 
     @property
     def consent_kinds(self) -> frozenset[str]:
@@ -171,7 +165,9 @@ def load_profile(path: Path | str) -> Profile:
     """
     path = Path(path)
     if not path.is_file():
-        raise PolicyError(f"{path.name}: there is no such profile file. Name a file in the folder of profiles.", field="profile")
+        raise PolicyError(
+            f"{path.name}: there is no such profile file. Name a file in the folder of profiles.", field="profile"
+        )
     return parse_profile(path.read_bytes(), path.name, read_approvals(path.parent / REGISTER))
 
 
@@ -180,7 +176,9 @@ def parse_profile(content: bytes, file: str, approvals: tuple[Approval, ...] = (
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise PolicyError(f"{file}: it is not UTF-8 text ({error.reason} at byte {error.start}).", field=file) from error
+        raise PolicyError(
+            f"{file}: it is not UTF-8 text ({error.reason} at byte {error.start}).", field=file
+        ) from error
     top = Section(file, "profile", read_yaml(text, file))
     top.text("schema", among=(SCHEMA,))
     name, version, status = top.text("profile"), top.text("policy_version"), top.text("status", among=STATUSES)
@@ -204,12 +202,20 @@ def parse_profile(content: bytes, file: str, approvals: tuple[Approval, ...] = (
         counters=MappingProxyType(counters),
         derived=MappingProxyType(derived),
         rules=rules,
-        parameters=_frozen({key: top.part(key, {}).values for key in PARAMETER_SECTIONS if top.take(key, None) is not None}),
+        parameters=_frozen(
+            {key: top.part(key, {}).values for key in PARAMETER_SECTIONS if top.take(key, None) is not None}
+        ),
         sha256=sha256(content).hexdigest(),
         approval=approval_of(file, name, version, status, content, approvals),
     )
     top.done()
     return profile
+
+
+def _days_read(rule: Rule) -> int:
+    if isinstance(rule, Cooldown) and rule.callback is not None:
+        return max(rule.days, rule.callback.window_days)
+    return rule.days if isinstance(rule, Cap | Cooldown) else 1
 
 
 def _read_zones(section: Section) -> tuple[str, ...]:
@@ -237,7 +243,9 @@ def _read_definitions(section: Section, channels: ChannelTable) -> tuple[dict[st
     for name, when in derived.items():
         for inner in when.names:
             if inner in derived:
-                section.refuse(f"{name} is defined by {inner}, which is itself defined; definitions are one level deep.")
+                section.refuse(
+                    f"{name} is defined by {inner}, which is itself defined; definitions are one level deep."
+                )
     return counters, derived
 
 
@@ -266,11 +274,15 @@ def _check_against(section: Section, rule: Rule, earlier: list[Rule]) -> None:
             continue
         undated = (None, None)
         if undated in ((rule.effective_from, rule.effective_until), (other.effective_from, other.effective_until)):
-            section.refuse("the id is used twice; two versions of one rule need dates that do not overlap.", got=rule.id)
+            section.refuse(
+                "the id is used twice; two versions of one rule need dates that do not overlap.", got=rule.id
+            )
         if other.overlay != rule.overlay or type(other) is not type(rule):
             section.refuse("the id is used twice for different kinds of rule; an overlay may only add.", got=rule.id)
         if _overlap(rule, other):
-            section.refuse("the dates of two versions of this rule overlap; end the first where the second begins.", got=rule.id)
+            section.refuse(
+                "the dates of two versions of this rule overlap; end the first where the second begins.", got=rule.id
+            )
 
 
 def _overlap(one: Rule, other: Rule) -> bool:

@@ -1,4 +1,4 @@
-"""The nine kinds of contact rule, as typed values. No code lives in a profile; all meaning lives here and in the engine.
+"""The nine kinds of contact rule, as typed values: a profile holds no code, all meaning lives here and in the engine.
 
 Fixed meanings (the rulebook's section 2), which every reader of a profile may rely on:
 

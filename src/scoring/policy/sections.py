@@ -1,4 +1,4 @@
-"""Reading a YAML file without YAML's surprises: doubled keys, unquoted times and unknown keys are refused, with their place.
+"""Reading YAML without its surprises: doubled keys, unquoted times and unknown keys are refused, with their place.
 
 *Why.* YAML reads an unquoted ``22:00`` as the number 1320 and ``08:00`` as text; a doubled key silently loses its first
 value; a misspelt key would switch a limit off. In a file of rules each of these is a legal risk.
@@ -28,7 +28,9 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is written twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -133,7 +135,7 @@ class Section:
         return value
 
     def clock(self, key: str) -> time:
-        """A local time of day in quotes, such as "22:00"; unquoted times are refused because YAML makes numbers of them."""
+        """A local time of day in quotes, such as "22:00"; YAML would make a number of an unquoted one."""
         value = self.take(key)
         if not isinstance(value, str):
             self.refuse(f'{key} must be a time in quotes, like "22:00"; YAML read {value!r}.', got=value)
@@ -165,7 +167,9 @@ class Section:
         for key in self.values:
             if key not in self.read:
                 known = ", ".join(sorted(set(self.read)))
-                self.refuse(f"key {key!r} is not known here. Known keys: {known}.", got=key, expected=sorted(set(self.read)))
+                self.refuse(
+                    f"key {key!r} is not known here. Known keys: {known}.", got=key, expected=sorted(set(self.read))
+                )
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Three-valued facts and five-valued verdicts: small ordered codes, so that "the strictest wins" is ``max``.
 
-A fact is true, false or unknown, and unknown is never read as false. The codes are ordered so that *and* is ``min``, *or*
-is ``max`` and *not* is ``2 - x``; the same lines then serve one account and a column of a million.
+A fact is true, false or unknown, and unknown is never read as false. The codes are ordered so that *and* is ``min``,
+*or* is ``max`` and *not* is ``2 - x``; the same lines then serve one account and a column of a million.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One account: what every rule says about every channel, which facts it read, and when it would pass.
 
-All rules run for all channels, so the record names every reason. The columnar twin is ``verdict_frame``; a test holds the
-two together on random cases.
+All rules run for all channels, so the record names every reason. The columnar twin is ``verdict_frame``; a test holds
+the two together on random cases.
 """
 
 from __future__ import annotations
@@ -114,7 +114,11 @@ class Verdicts:
     def rules_saying(self, channel: str, *outcomes: Outcome) -> tuple[str, ...]:
         """Ids of the rules with one of these outcomes on a channel, in the order of the profile."""
         column = CHANNEL_INDEX[channel]
-        found = (name for name, row in zip(self.profile.rule_ids, self.findings, strict=True) if row[column].outcome in outcomes)
+        found = (
+            name
+            for name, row in zip(self.profile.rule_ids, self.findings, strict=True)
+            if row[column].outcome in outcomes
+        )
         return tuple(dict.fromkeys(found))
 
     def reasons(self, channel: str) -> tuple[str, ...]:
@@ -181,7 +185,9 @@ def next_lawful_at(profile: Profile, facts: Facts, at: datetime, channel: str) -
     moment = as_utc(at)
     column = CHANNEL_INDEX[channel]
     for _ in range(200):
-        against = [row[column] for row in verdicts(profile, facts, moment).findings if row[column].outcome > Outcome.PASS]
+        against = [
+            row[column] for row in verdicts(profile, facts, moment).findings if row[column].outcome > Outcome.PASS
+        ]
         if not against:
             return moment
         waits = [finding.next_pass_at for finding in against]
@@ -261,7 +267,7 @@ class _Reading:
 
 def _row(rule: Rule, reading: _Reading) -> Row:
     """The findings of one rule on the nine channels."""
-    applies = both((_binds(rule, reading.facts.collector), _overlaid(rule, reading.facts.overlays)))
+    applies = both((binds(rule, reading.facts.collector), overlaid(rule, reading.facts.overlays)))
     if applies is Truth.FALSE:
         return NOWHERE
     row = EVALUATORS[type(rule)](rule, reading)
@@ -269,12 +275,14 @@ def _row(rule: Rule, reading: _Reading) -> Row:
         return row
     doubt = (("collector", reading.facts.collector or "unknown"), ("overlays", _overlay_text(reading.facts.overlays)))
     return tuple(
-        finding._replace(outcome=Outcome.UNKNOWN, facts=finding.facts + doubt) if finding.outcome > Outcome.PASS else finding
+        finding._replace(outcome=Outcome.UNKNOWN, facts=finding.facts + doubt)
+        if finding.outcome > Outcome.PASS
+        else finding
         for finding in row
     )
 
 
-def _binds(rule: Rule, collector: str | None) -> Truth:
+def binds(rule: Rule, collector: str | None) -> Truth:
     if rule.binds is None:
         return Truth.TRUE
     if collector is None:
@@ -283,7 +291,7 @@ def _binds(rule: Rule, collector: str | None) -> Truth:
     return Truth.TRUE if {collector, acts_as} & rule.binds else Truth.FALSE
 
 
-def _overlaid(rule: Rule, overlays: frozenset[str] | None) -> Truth:
+def overlaid(rule: Rule, overlays: frozenset[str] | None) -> Truth:
     if rule.overlay is None:
         return Truth.TRUE
     if overlays is None:
@@ -322,7 +330,9 @@ def _hold(rule: Hold, reading: _Reading) -> Row:
     if reading.facts.template not in rule.except_templates:
         return row
     excepted = Finding(Outcome.PASS, (*facts, ("template", reading.facts.template)))
-    return tuple(excepted if out and f is not NOT_APPLICABLE else f for f, out in zip(row, rule.except_channels, strict=True))
+    return tuple(
+        excepted if out and f is not NOT_APPLICABLE else f for f, out in zip(row, rule.except_channels, strict=True)
+    )
 
 
 def _recipient(rule: Recipient, reading: _Reading) -> Row:
@@ -334,7 +344,9 @@ def _recipient(rule: Recipient, reading: _Reading) -> Row:
     if known is not Truth.FALSE or locate is None or recipient not in locate.recipients:
         return row
     excepted = Finding(_judged(reading.condition(locate.when), rule.effect), facts + reading.read(locate.when.names))
-    return tuple(excepted if out and f is not NOT_APPLICABLE else f for f, out in zip(row, locate.channels, strict=True))
+    return tuple(
+        excepted if out and f is not NOT_APPLICABLE else f for f, out in zip(row, locate.channels, strict=True)
+    )
 
 
 def _forbidden_hours(rule: ForbiddenHours, reading: _Reading) -> Row:
@@ -354,18 +366,25 @@ def _inconvenient(rule: InconvenientTimes, reading: _Reading) -> Row:
     if not reading.zones:
         return _spread(rule, Finding(Outcome.UNKNOWN, reading.clocks))
     inside = [
-        (end, local) for local in reading.locals for start, end in spans if start <= local.replace(tzinfo=None, fold=0) < end
+        (end, local)
+        for local in reading.locals
+        for start, end in spans
+        if start <= local.replace(tzinfo=None, fold=0) < end
     ]
     if not inside:
         return _spread(rule, Finding(Outcome.PASS, reading.clocks))
     ends = max(end.replace(tzinfo=local.tzinfo, fold=1).astimezone(reading.at.tzinfo) for end, local in inside)
-    return _spread(rule, Finding(rule.effect, reading.clocks, next_pass_at=max(ends, reading.at + timedelta(microseconds=1))))
+    return _spread(
+        rule, Finding(rule.effect, reading.clocks, next_pass_at=max(ends, reading.at + timedelta(microseconds=1)))
+    )
 
 
 def _cap(rule: Cap, reading: _Reading) -> Row:
     lifted_by = rule.lifted_by_consent
     if not reading.facts.contacts_observed:
-        return _spread_lifted(rule, Finding(Outcome.UNKNOWN, (("contacts", "unknown"),), None, rule.maximum), reading, lifted_by)
+        return _spread_lifted(
+            rule, Finding(Outcome.UNKNOWN, (("contacts", "unknown"),), None, rule.maximum), reading, lifted_by
+        )
     if not reading.zones:
         return _spread_lifted(rule, Finding(Outcome.UNKNOWN, reading.clocks, None, rule.maximum), reading, lifted_by)
     sure, possible = reading.counted(rule, rule.days)

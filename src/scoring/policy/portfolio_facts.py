@@ -1,0 +1,378 @@
+"""Facts from the event tables, as known at the instant of the decision.
+
+Which source answers for which fact, so that an ordinary bank portfolio gives usable verdicts and nothing is made up:
+
+- a flag of the rulebook is true while a row of ``standings`` holds; where that table was delivered, a flag without a
+  row is false, because the table is the bank's register of such flags;
+- a fact that a consent gives (``tcpa_consent_ai_voice``, ``email_basis``, ...) is true while a row of that kind holds
+  in ``consents``, and false without one where the table was delivered;
+- operational facts (``call_recording_on``, ``visit_team_ge_2``, agency lists) come from the operations settings; so
+  does any fact that no table answers for. What is listed nowhere is unknown, and a rule that needs it sends to a person;
+- contacts count for every account of the customer; opt-outs and flags of the person (death, insolvency, refusal of
+  machine decisions) hold on all accounts of the customer;
+- the contact would go to the customer, on a number not chosen yet, in every zone that ``accounts.timezone`` lists.
+"""
+
+# ruff: noqa: S608  only names from this module's constants enter SQL; values are bound.
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scoring.errors import PolicyError
+from scoring.policy.facts import ANY_CHANNEL, CALLBACK, OPT_OUT, as_utc
+from scoring.policy.facts_frame import CONTACT_TYPE, NEVER, NOT_LISTED, Coded, FactsFrame
+from scoring.policy.profile import Profile
+from scoring.policy.rules import CHANNEL_INDEX, CHANNELS, COLLECTORS, DIRECTIONS, OUTCOMES
+from scoring.policy.sections import Section
+from scoring.policy.truth import Truth
+from scoring.portfolio.contracts import contracts
+from scoring.portfolio.reading import Portfolio
+
+PERSON_FLAGS: Final = (
+    "deceased", "incapacity", "bankruptcy_stay", "discharged", "adm_refused", "tcpa_revoked", "own_number_invalid",
+)  # fmt: skip
+"""Flags of the person, not of one debt: a row on one account holds on all accounts of the customer."""
+CONSENT_FACTS: Final = ("tcpa_consent_ai_voice", "nyc_electronic_optin", "email_basis")
+"""Facts of which ``consents`` is the register."""
+SMS_BASIS: Final = ("sms_basis", "sms_basis_60d")
+"""The consent kind, and the fact that holds for some days after it or after a text from the customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What holds for the whole operation today and stands in no event table.
+
+    Attributes
+    ----------
+    facts : mapping of str to bool
+        Such as ``call_recording_on: true``. What is not listed is unknown.
+    collector : str or None
+        ``first_party``, ``third_party`` or ``first_party_other_name``; ``None`` is unknown.
+    overlays_by_region : mapping of str to names of overlays, or None
+        Which state or city rules apply where; a region that is not listed has none. ``None`` is unknown.
+    """
+
+    facts: Mapping[str, bool] = field(default_factory=dict)
+    collector: str | None = None
+    overlays_by_region: Mapping[str, tuple[str, ...]] | None = None
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Operations:
+        """Operations from settings: ``collector``, ``overlays_by_region``, and facts that are true or false.
+
+        Examples
+        --------
+        >>> Operations.read({"call_recording_on": True, "collector": "first_party"}).facts
+        {'call_recording_on': True}
+        >>> Operations.read({"call_recording_on": "yes"})
+        Traceback (most recent call last):
+        ...
+        scoring.errors.PolicyError: operations, settings: call_recording_on must be true or false; got 'yes'.
+        """
+        section = Section("operations", "settings", settings)
+        regions = section.part("overlays_by_region") if "overlays_by_region" in settings else None
+        special = ("collector", "overlays_by_region")
+        return cls(
+            facts={name: section.boolean(name) for name in settings if name not in special},
+            collector=section.text("collector", None, among=COLLECTORS),
+            overlays_by_region=None
+            if regions is None
+            else {region: regions.texts(region) for region in regions.values},
+        )
+
+
+def facts_from_portfolio(
+    portfolio: Portfolio,
+    profile: Profile,
+    at: datetime,
+    operations: Operations | None = None,
+    account_ids: Sequence[str] | None = None,
+) -> FactsFrame:
+    """The facts of a portfolio's accounts at one instant, for ``verdict_frame``.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    profile : Profile
+        Says how much contact history its rules read.
+    at : datetime
+        Rows that were not known by this instant are left out.
+    operations : Operations, optional
+        What no table says; without it those facts are unknown.
+    account_ids : sequence of str, optional
+        These accounts in this order; otherwise all, by ``account_id``.
+
+    Returns
+    -------
+    FactsFrame
+        One row per account. Facts of tables that were not delivered are unknown.
+
+    Raises
+    ------
+    PolicyError
+        An account is not in the portfolio or is asked for twice, or a contact has an unknown channel or outcome.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from scoring.policy.profile import load_profile
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> from scoring.resources import data_folder
+    >>> cn = load_profile(data_folder() / "policy" / "cn_bank_card.yaml")
+    >>> frame = facts_from_portfolio(portfolio_from_tables(SMALLEST), cn, datetime(2026, 11, 23, tzinfo=UTC))
+    >>> len(frame), bool(frame.contacts_observed[0])
+    (1, False)
+    """
+    at, operations = as_utc(at), operations or Operations()
+    connection = portfolio.connection.cursor()
+    try:
+        accounts = _accounts(connection, account_ids)
+        n, observed = accounts.num_rows, portfolio.observed
+        consents = _open_consents(connection, at)
+        contacts, numbers = _contacts(connection, at, profile.window_days)
+        return FactsFrame(
+            at=at,
+            account_ids=accounts["account_id"],
+            zones=_coded(accounts["timezone"], _zones),
+            collector=Coded.same(operations.collector, n),
+            recipient=Coded.same("debtor", n),
+            template=Coded.same("standard", n),
+            overlays=_coded(accounts["region"], lambda region: _overlays(region, profile, operations)),
+            number=np.full(n, -1, np.int32),
+            numbers=numbers,
+            flags=_flags(connection, n, at, profile, operations, observed, consents),
+            unlisted=np.full(n, Truth.UNKNOWN, np.int8),
+            consents=_covered(consents, n),
+            callback_us=_callbacks(consents, n),
+            consents_observed=np.full(n, "consents" in observed, np.bool_),
+            contacts=contacts,
+            contacts_observed=np.full(n, "contacts" in observed, np.bool_),
+            inconvenient=np.empty((0, 3), np.int64),
+        )
+    finally:
+        connection.close()
+
+
+def _accounts(connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str] | None) -> pa.Table:
+    """The accounts in order, kept as temporary tables ``policy_accounts`` and ``policy_siblings``."""
+    if account_ids is None:
+        wanted = "SELECT account_id, row_number() OVER (ORDER BY account_id) - 1 AS row FROM accounts"
+    else:
+        ids = pa.array(account_ids, pa.string())
+        connection.register(
+            "policy_wanted", pa.table({"account_id": ids, "row": pa.array(range(len(ids)), pa.int64())})
+        )
+        wanted = "SELECT account_id, row FROM policy_wanted"
+    connection.execute(
+        f"""CREATE TEMP TABLE policy_accounts AS
+        SELECT w.row::INTEGER AS row, w.account_id, a.customer_id, a.timezone, a.region
+        FROM ({wanted}) w JOIN accounts a ON a.account_id = w.account_id"""
+    )
+    if account_ids is not None:
+        _refuse_strangers(connection, len(account_ids))
+    connection.execute(
+        """CREATE TEMP TABLE policy_siblings AS
+        SELECT p.row, a.account_id, a.account_id = p.account_id AS own
+        FROM policy_accounts p JOIN accounts a ON a.customer_id = p.customer_id"""
+    )
+    return _arrow(connection, "SELECT account_id, timezone, region FROM policy_accounts ORDER BY row")
+
+
+def _refuse_strangers(connection: duckdb.DuckDBPyConnection, n: int) -> None:
+    found = _arrow(
+        connection, "SELECT count(*) AS found, count(DISTINCT account_id) AS distinct_ids FROM policy_accounts"
+    )
+    if (found["found"][0].as_py(), found["distinct_ids"][0].as_py()) == (n, n):
+        return
+    missing = _arrow(connection, "SELECT account_id FROM policy_wanted ANTI JOIN accounts USING (account_id) LIMIT 1")
+    what = (
+        f"Account {missing['account_id'][0]} is not in the portfolio" if missing.num_rows else "An account comes twice"
+    )
+    raise PolicyError(
+        f"{what}, so its contact rules cannot be judged. Ask for each known account once.", field="account_ids"
+    )
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+    return connection.sql(sql, params=dict(values or {})).to_arrow_table()
+
+
+def _numpy(column: pa.ChunkedArray, dtype: Any) -> NDArray[Any]:
+    return np.asarray(column.to_numpy(), dtype)
+
+
+def _coded(column: pa.ChunkedArray, meaning: Any) -> Coded[Any]:
+    """A text column with few values, each read once; null is read as None."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return Coded(tuple(meaning(value) for value in encoded.dictionary.to_pylist()), _numpy(encoded.indices, np.int32))
+
+
+def _zones(text: str | None) -> tuple[str, ...]:
+    return tuple(zone.strip() for zone in (text or "").split(",") if zone.strip())
+
+
+def _overlays(region: str | None, profile: Profile, operations: Operations) -> frozenset[str] | None:
+    if not any(rule.overlay for rule in profile.rules):
+        return frozenset()
+    if operations.overlays_by_region is None or (region is None and operations.overlays_by_region):
+        return None
+    return frozenset(operations.overlays_by_region.get(region or "", ()))
+
+
+def _flags(
+    connection: duckdb.DuckDBPyConnection,
+    n: int,
+    at: datetime,
+    profile: Profile,
+    operations: Operations,
+    observed: frozenset[str],
+    consents: pa.Table,
+) -> dict[str, NDArray[np.int8]]:
+    listed: dict[str, int] = {}
+    if "standings" in observed:
+        listed |= dict.fromkeys(contracts()["standings"].columns["kind"].allowed, Truth.FALSE)
+    if "consents" in observed:
+        listed |= dict.fromkeys((*CONSENT_FACTS, SMS_BASIS[1]), Truth.FALSE)
+    listed |= {name: Truth.TRUE if holds else Truth.FALSE for name, holds in operations.facts.items()}
+    flags = {name: np.full(n, value, np.int8) for name, value in listed.items()}
+    texts = _texts_from_customers(connection, at, profile)
+    own = consents.filter(consents["own"])
+    basis = pc.and_(
+        pc.equal(own["kind"], SMS_BASIS[0]), pc.greater_equal(own["given_at"], _sms_basis_since(at, profile))
+    )
+    _raise_flags(flags, n, _open_standings(connection, at))
+    _raise_flags(flags, n, own.filter(pc.is_in(own["kind"], pa.array(CONSENT_FACTS))).select(["row", "kind"]))
+    _raise_flags(flags, n, _named(own.filter(basis)["row"], SMS_BASIS[1]))
+    _raise_flags(flags, n, _named(texts["row"], SMS_BASIS[1]))
+    return flags
+
+
+def _named(rows: pa.ChunkedArray, kind: str) -> pa.Table:
+    return pa.table({"row": rows, "kind": pa.array([kind], pa.string()).take(pa.array(np.zeros(len(rows), np.int64)))})
+
+
+def _raise_flags(flags: dict[str, NDArray[np.int8]], n: int, rows: pa.Table) -> None:
+    """Set flags to true on the rows that a table names."""
+    kinds = _coded(rows["kind"], str)
+    at = _numpy(rows["row"], np.int64)
+    for code, kind in enumerate(kinds.values):
+        if kind not in flags:
+            flags[kind] = np.full(n, NOT_LISTED, np.int8)
+        flags[kind][at[kinds.codes == code]] = Truth.TRUE
+
+
+def _open_standings(connection: duckdb.DuckDBPyConnection, at: datetime) -> pa.Table:
+    """Flags in force and known at an instant; those of the person on every account of the customer."""
+    return _arrow(
+        connection,
+        """SELECT DISTINCT b.row, s.kind FROM standings s JOIN policy_siblings b ON b.account_id = s.account_id
+        WHERE (b.own OR s.kind IN (SELECT unnest($person)))
+          AND s.from_at <= $at AND coalesce(s.known_at, s.from_at) <= $at
+          AND (s.until_at IS NULL OR s.until_at > $at)""",
+        {"at": at.replace(tzinfo=None), "person": list(PERSON_FLAGS)},
+    )
+
+
+def _open_consents(connection: duckdb.DuckDBPyConnection, at: datetime) -> pa.Table:
+    """Consents in force and known at an instant; opt-outs of the customer's other accounts too."""
+    return _arrow(
+        connection,
+        """SELECT b.row, c.kind, c.channel, c.given_at, epoch_us(c.given_at) AS given_us, b.own
+        FROM consents c JOIN policy_siblings b ON b.account_id = c.account_id
+        WHERE (b.own OR c.kind = $opt_out)
+          AND c.given_at <= $at AND coalesce(c.known_at, c.given_at) <= $at
+          AND (c.withdrawn_at IS NULL OR c.withdrawn_at > $at)""",
+        {"at": at.replace(tzinfo=None), "opt_out": OPT_OUT},
+    )
+
+
+def _channel_columns(channel: str) -> slice | int:
+    return slice(None) if channel == ANY_CHANNEL else CHANNEL_INDEX[channel]
+
+
+def _covered(consents: pa.Table, n: int) -> dict[str, NDArray[np.bool_]]:
+    """For each kind of consent, the accounts and channels that one in force covers."""
+    kinds, channels = _coded(consents["kind"], str), _coded(consents["channel"], str)
+    rows = _numpy(consents["row"], np.int64)
+    covered: dict[str, NDArray[np.bool_]] = {}
+    for kind_code, kind in enumerate(kinds.values):
+        covers = covered.setdefault(kind, np.zeros((n, len(CHANNELS)), np.bool_))
+        for channel_code, channel in enumerate(channels.values):
+            said = (kinds.codes == kind_code) & (channels.codes == channel_code)
+            covers[rows[said], _channel_columns(channel)] = True
+    return covered
+
+
+def _callbacks(consents: pa.Table, n: int) -> NDArray[np.int64]:
+    """When the latest wish to be called back was given, for each account and channel."""
+    wishes = consents.filter(pc.equal(consents["kind"], CALLBACK)).sort_by("given_us")
+    channels, rows = _coded(wishes["channel"], str), _numpy(wishes["row"], np.int64)
+    given_us = _numpy(wishes["given_us"], np.int64)
+    callback_us = np.full((n, len(CHANNELS)), NEVER, np.int64)
+    for code, channel in enumerate(channels.values):
+        said = channels.codes == code
+        for column in range(len(CHANNELS)) if channel == ANY_CHANNEL else (CHANNEL_INDEX[channel],):
+            np.maximum.at(callback_us[:, column], rows[said], given_us[said])
+    return callback_us
+
+
+def _sms_basis_since(at: datetime, profile: Profile) -> datetime:
+    return (at - timedelta(days=profile.parameters.get("sms_basis", {}).get("recheck_days", 60))).replace(tzinfo=None)
+
+
+def _texts_from_customers(connection: duckdb.DuckDBPyConnection, at: datetime, profile: Profile) -> pa.Table:
+    """Accounts whose customer sent a text lately."""
+    return _arrow(
+        connection,
+        """SELECT DISTINCT b.row FROM contacts c JOIN policy_siblings b ON b.account_id = c.account_id
+        WHERE b.own AND c.channel = 'sms' AND c.direction = 'inbound' AND c.contacted_at >= $since
+          AND c.contacted_at <= $at AND coalesce(c.known_at, c.contacted_at) <= $at""",
+        {"at": at.replace(tzinfo=None), "since": _sms_basis_since(at, profile)},
+    )
+
+
+def _contacts(
+    connection: duckdb.DuckDBPyConnection, at: datetime, window_days: int
+) -> tuple[NDArray[Any], Sequence[str]]:
+    """The customers' recent contacts as known at an instant, ordered by row and time, and the names of the numbers."""
+    table = _arrow(
+        connection,
+        """SELECT b.row, epoch_us(c.contacted_at) AS at_us,
+          list_position($channels, c.channel) - 1 AS channel,
+          list_position($outcomes, c.outcome) - 1 AS outcome,
+          list_position($directions, c.direction) - 1 AS direction,
+          b.own AS this_debt, c.number_ref, (c.minutes * 60)::FLOAT AS seconds
+        FROM contacts c JOIN policy_siblings b ON b.account_id = c.account_id
+        WHERE c.contacted_at >= $since AND c.contacted_at <= $at AND coalesce(c.known_at, c.contacted_at) <= $at
+        ORDER BY b.row, c.contacted_at""",
+        {
+            "at": at.replace(tzinfo=None),
+            "since": (at - timedelta(days=window_days + 2)).replace(tzinfo=None),
+            "channels": list(CHANNELS),
+            "outcomes": list(OUTCOMES),
+            "directions": list(DIRECTIONS),
+        },
+    )
+    contacts = np.empty(table.num_rows, CONTACT_TYPE)
+    for name in ("row", "at_us", "this_debt"):
+        contacts[name] = _numpy(table[name], CONTACT_TYPE[name])
+    for name in ("channel", "outcome", "direction"):
+        contacts[name] = _numpy(pc.fill_null(table[name], -1), np.int8)
+        if (contacts[name] < 0).any():
+            raise PolicyError(
+                f"Table contacts: a {name} is not in the contract, so caps cannot be counted. Run the data check.",
+                field=f"contacts.{name}",
+            )
+    contacts["seconds"] = _numpy(pc.cast(table["seconds"], pa.float32()), np.float32)
+    numbers = table["number_ref"].combine_chunks().dictionary_encode()
+    contacts["number"] = _numpy(pc.fill_null(numbers.indices, -1), np.int32)
+    return contacts, numbers.dictionary.to_pylist()
