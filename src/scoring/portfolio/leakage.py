@@ -48,12 +48,12 @@ def status_findings(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     """``status_knows_the_future`` for the worst statement day, or nothing where statuses behave or are not used."""
     worst = connection.execute(
         f"""
-        SELECT statement_on, count(*) FILTER (WHERE is_unpaid),
-               avg(is_at_zero::INT) FILTER (WHERE is_unpaid) / avg(is_at_zero::INT) AS ratio,
+        SELECT statement_on, count(*) FILTER (WHERE is_unpaid) AS unpaid,
+               avg(is_at_zero::INT) FILTER (WHERE is_unpaid) AS share_unpaid, avg(is_at_zero::INT) AS share,
                min(account_id, {MAX_EXAMPLES}) FILTER (WHERE is_unpaid AND NOT is_at_zero)
         FROM ({_WINDOWS}) GROUP BY statement_on
-        HAVING count(*) FILTER (WHERE is_unpaid) * avg(is_at_zero::INT) >= {EXPECTED_WINDOWS} AND ratio < {WORST_RATIO}
-        ORDER BY ratio LIMIT 1
+        HAVING unpaid * share >= {EXPECTED_WINDOWS} AND share_unpaid / share < {WORST_RATIO}
+        ORDER BY share_unpaid / share, statement_on LIMIT 1
         """
     ).fetchall()
     return [
@@ -63,10 +63,10 @@ def status_findings(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
             "statements",
             unpaid,
             tuple(examples or ()),
-            f"Of {unpaid:,} accounts that paid nothing after the statement of {day}, reported_dpd was 0 for only "
-            f"{ratio:.1%} of the share seen in all accounts: the status already holds what happened after its "
-            f"known_at, and "
-            f"every score would be too good. Attach each status to the first statement cut after it was decided.",
+            f"Of {unpaid:,} accounts that paid nothing after the statement of {day}, only {share_unpaid:.1%} had a "
+            f"reported_dpd of 0 by then, against {share:.1%} of all: the status already holds what happened after its "
+            f"known_at, and every score would be too good. Attach each status to the first statement cut after it was "
+            f"decided.",
         )
-        for day, unpaid, ratio, examples in worst
+        for day, unpaid, share_unpaid, share, examples in worst
     ]
