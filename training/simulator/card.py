@@ -1,7 +1,7 @@
 """The card: statements, minimum due, interest, and payments against the oldest minimum first.
 
-The conventions of ``DESIGN`` section 3: a payment counts towards the minimums of statements cut by then, an excess lowers
-the balance and does not prepay the next minimum, and only payments by the customer count.
+A payment counts towards the minimums of statements cut by then, an excess lowers the balance and does not prepay the
+next minimum, and only payments by the customer count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def cut_statements(people: People, state: State, day: Day, parameters: Parameter
     rows = np.flatnonzero(is_open)
     if not len(rows):
         return
-    arrears = state.unpaid[rows].sum(axis=1)
+    arrears = state.unpaid[:, rows].sum(axis=0)
     charged = _interest_and_fees(state, rows, arrears, day, parameters)
     state.balance[rows] += charged
     minimum = _minimum(state, rows, arrears, charged, parameters)
@@ -45,9 +45,9 @@ def cut_statements(people: People, state: State, day: Day, parameters: Parameter
 
 def credit(state: State, rows: IntArray, amount: IntArray) -> None:
     """Book payments of the customer: oldest minimum first, the rest lowers the balance only."""
-    unpaid = state.unpaid[rows]
-    left = np.minimum(unpaid, np.maximum(np.cumsum(unpaid, axis=1) - amount[:, None], 0))
-    _store(state, rows, left, state.due[rows])
+    unpaid = state.unpaid[:, rows]
+    left = np.minimum(unpaid, np.maximum(np.cumsum(unpaid, axis=0) - amount, 0))
+    _store(state, rows, left, state.due[:, rows])
     lower_balance(state, rows, amount)
 
 
@@ -67,26 +67,26 @@ def _interest_and_fees(state: State, rows: IntArray, arrears: IntArray, day: Day
 
 
 def _minimum(state: State, rows: IntArray, arrears: IntArray, charged: IntArray, p: Parameters) -> IntArray:
-    """What this statement newly asks: a share of the balance besides arrears, plus interest and fees; or the instalment."""
+    """What this statement newly asks: a share of the balance besides arrears, interest and fees; or the instalment."""
     rest = np.maximum(state.balance[rows] - arrears, 0)
     share = (p.number("minimum_share") * np.maximum(rest - charged, 0)).astype(np.int64) + charged
     usual = np.maximum(share, int(p.number("minimum_floor_cents")))
     has_plan = state.plan_day[rows] > NEVER
-    return np.minimum(np.where(has_plan, state.instalment[rows], usual), rest)
+    return np.asarray(np.minimum(np.where(has_plan, state.instalment[rows], usual), rest))
 
 
 def _ask(state: State, rows: IntArray, minimum: IntArray, due: int) -> None:
     """Append a minimum behind the unpaid ones; the last slot takes what finds no place."""
-    unpaid, dues = state.unpaid[rows], state.due[rows]
-    place = np.minimum((unpaid > 0).sum(axis=1), SLOTS - 1)
-    at = (np.arange(len(rows)), place)
+    unpaid, dues = state.unpaid[:, rows], state.due[:, rows]
+    place = np.minimum((unpaid > 0).sum(axis=0), SLOTS - 1)
+    at = (place, np.arange(len(rows)))
     dues[at] = np.where(unpaid[at] > 0, dues[at], due)
     unpaid[at] += minimum
-    state.unpaid[rows], state.due[rows] = unpaid, dues
+    state.unpaid[:, rows], state.due[:, rows] = unpaid, dues
 
 
 def _store(state: State, rows: IntArray, unpaid: IntArray, due: IntArray) -> None:
     """Keep unpaid minimums in front, oldest first."""
-    order = np.argsort(unpaid == 0, axis=1, kind="stable")
-    state.unpaid[rows] = np.take_along_axis(unpaid, order, axis=1)
-    state.due[rows] = np.take_along_axis(due, order, axis=1)
+    order = np.argsort(unpaid == 0, axis=0, kind="stable")
+    state.unpaid[:, rows] = np.take_along_axis(unpaid, order, axis=0)
+    state.due[:, rows] = np.take_along_axis(due, order, axis=0)

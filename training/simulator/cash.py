@@ -13,7 +13,7 @@ from training.simulator.days import Day
 from training.simulator.log import Log
 from training.simulator.parameters import BoolArray, FloatArray, IntArray, Parameters
 from training.simulator.people import MONTH_DAYS, People
-from training.simulator.state import Draws, State
+from training.simulator.state import ALL, Draws, Rows, State
 
 GIG_PAY_DAILY = 0.2
 """Share of days on which somebody with irregular work is paid."""
@@ -37,7 +37,7 @@ def live_a_day(people: People, state: State, day: Day, draws: Draws, parameters:
     state.wallet += shortfall
     _use_card(people, state, day, draws, parameters, shortfall)
     # Whoever is behind with the bill and would like to pay lives more carefully.
-    is_careful = (state.unpaid[:, 0] > 0) & (state.due[:, 0] < day.number) & (people.intent > 0)
+    is_careful = (state.unpaid[0] > 0) & (state.due[0] < day.number) & (people.intent > 0)
     care = np.where(is_careful, parameters.number("careful_spending"), 1.0)
     leak = np.minimum(people.free_spending * _appetite(state, day, parameters) * care, 0.5)
     state.wallet -= leak * np.maximum(state.wallet - people.buffer, 0.0)
@@ -53,10 +53,10 @@ def _note_month(state: State, day: Day, income: FloatArray, spending: FloatArray
         state.month_income[:] = state.month_spending[:] = 0.0
 
 
-def free_cash(people: People, state: State, day: int) -> FloatArray:
+def free_cash(people: People, state: State, day: int, rows: Rows = ALL) -> FloatArray:
     """Cash above what the customer keeps back; people who were pressed or advised keep back less for a while."""
-    dig = np.where(state.dig_until >= day, state.dig, 0.0)
-    return np.maximum(state.wallet - people.buffer * (1.0 - dig), 0.0)
+    dig = np.where(state.dig_until[rows] >= day, state.dig[rows], 0.0)
+    return np.maximum(state.wallet[rows] - people.buffer[rows] * (1.0 - dig), 0.0)
 
 
 def _strike(people: People, state: State, day: Day, draws: Draws, p: Parameters) -> None:

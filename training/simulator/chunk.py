@@ -1,7 +1,7 @@
 """The history of one chunk of accounts: people, days, events, and snapshots for the truth.
 
-A chunk is a fixed range of account numbers with its own streams of random numbers, so that the bytes written depend on the
-seed and on the number of accounts, never on how many processes share the work.
+A chunk is a fixed range of account numbers with its own streams of random numbers, so that the bytes written depend on
+the seed and on the number of accounts, never on how many processes share the work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Contact attempts and what they do to people: remembering, resolve, digging deeper, promises, plans, weariness, complaints.
+"""Contact attempts and what they do to people: remembering, resolve, digging deeper, promises, plans, weariness.
 
-A contact never pays a bill by itself. It makes the forgetful remember, gives or takes resolve, and lets some people keep
-back less cash; whether that ends in a payment is up to memory, mood and wallet on the following days.
+A contact never pays a bill by itself. It makes the forgetful remember, gives or takes resolve, and lets some people
+keep back less cash; whether that ends in a payment is up to memory, mood and wallet on the following days.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def start_campaigns(state: State, rows: IntArray, channel: IntArray, day: int, p
 
 def try_contacts(people: People, state: State, day: Day, draws: Draws, parameters: Parameters, log: Log) -> None:
     """One try for every open campaign on an account that still owes."""
-    is_owing = (state.unpaid[:, 0] > 0) & (state.due[:, 0] < day.number) & ~state.is_closed
+    is_owing = (state.unpaid[0] > 0) & (state.due[0] < day.number) & ~state.is_closed
     state.attempts_left[~is_owing] = 0
     rows = np.flatnonzero(state.attempts_left > 0)
     channel = state.campaign[rows]
-    is_allowed = people.addresses[rows, channel] & ~state.opted_out[rows, channel]
+    is_allowed = people.addresses[channel, rows] & ~state.opted_out[channel, rows]
     state.attempts_left[rows[~is_allowed]] = 0
     rows, channel = rows[is_allowed], channel[is_allowed]
     if not len(rows):
@@ -146,7 +146,7 @@ def _move(
     """What being reached does to the customer."""
     if not len(rows):
         return
-    wants = resolve(people.take(rows), state.take(rows), day.number, parameters) > 0
+    wants = resolve(people, state, day.number, parameters, rows) > 0
     scale = parameters.number("effect_scale") * _response(people, state, rows, day, parameters)
     change = np.where(_WRITTEN[channel], day.memory, 1.0)
     state.memory[rows] += scale * change * parameters.by_channel("memory")[channel]
@@ -185,7 +185,7 @@ def _complain(
     log.add("complaints", day.number, complains)
     is_out = draws["opts_out"][rows] < parameters.number("opt_out")
     is_out &= channel != _CODE[Channel.LEGAL_REFERRAL]
-    state.opted_out[rows[is_out], channel[is_out]] = True
+    state.opted_out[channel[is_out], rows[is_out]] = True
     log.add("opt_outs", day.number, rows[is_out], channel=channel[is_out])
 
 
@@ -210,12 +210,11 @@ def _talk(
     log.add("reasons", number, rows[tells & is_ill], kind="illness")
     log.add("reasons", number, rows[tells & ~is_job & ~is_ill & (draws["rare"][rows] < 0.12)], kind="hardship")
 
-    part_people, part = people.take(rows), state.take(rows)
-    past = past_due_cents(part, number)
-    is_short = free_cash(part_people, part, number) < past
+    past = past_due_cents(state, number, rows)
+    is_short = free_cash(people, state, number, rows) < past
     is_agent = (channel == _CODE[Channel.AGENT_CALL]) | (channel == _CODE[Channel.ONLINE_CS])
     chance = parameters.number("plan_signed") * parameters.number("effect_scale")
-    signs = is_agent & wants & is_short & (days_past_due(part, number) >= 15) & (part.plan_day == NEVER)
+    signs = is_agent & wants & is_short & (days_past_due(state, number, rows) >= 15) & (state.plan_day[rows] == NEVER)
     signs &= draws["plans"][rows] < chance
     _sign(people, state, rows[signs], day, log)
 

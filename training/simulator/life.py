@@ -55,7 +55,7 @@ def pass_a_day(people: People, state: State, day: Day, draws: Draws, parameters:
 
 def _credit_aside(state: State, rows: np.ndarray, share: float, kind: str, day: Day, log: Log) -> None:
     """A credit that the customer did not start; it never eats into unpaid minimums."""
-    room = np.maximum(state.balance[rows] - state.unpaid[rows].sum(axis=1), 0)
+    room = np.maximum(state.balance[rows] - state.unpaid[:, rows].sum(axis=0), 0)
     amount = (room * share).astype(np.int64) // 100 * 100
     rows, amount = rows[amount > 0], amount[amount > 0]
     lower_balance(state, rows, amount)
@@ -68,7 +68,7 @@ def _watch_plans(state: State, day: Day, parameters: Parameters, log: Log) -> No
     rows = np.flatnonzero(state.plan_day > NEVER)
     last = np.maximum(state.last_paid[rows], state.plan_day[rows])
     is_breached = number - last > 31 + parameters.number("plan_breach_days")
-    is_done = (number - state.plan_day[rows] > 180) & (state.unpaid[rows, 0] == 0)
+    is_done = (number - state.plan_day[rows] > 180) & (state.unpaid[0, rows] == 0)
     log.add("plan_ends", number, rows[is_breached], is_breached=True, signed_day=state.plan_day[rows[is_breached]])
     done = rows[is_done & ~is_breached]
     log.add("plan_ends", number, done, is_breached=False, signed_day=state.plan_day[done])
@@ -85,7 +85,7 @@ def _charge_off(state: State, day: Day, parameters: Parameters, log: Log) -> Non
     log.add("payments", day.number, rows, amount_cents=amount, kind="write_off", bounces=False)
     log.add("charge_offs", day.number, rows)
     state.is_closed[rows] = True
-    state.unpaid[rows] = 0
+    state.unpaid[:, rows] = 0
     state.balance[rows] = 0
 
 

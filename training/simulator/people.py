@@ -17,7 +17,10 @@ MONTH_DAYS = 30.4
 
 @dataclass(frozen=True)
 class People:
-    """Traits, one row an account (arrays of equal length; money in cents; ``_day`` are days of the month)."""
+    """Traits, one row an account; money in cents, ``_day`` are days of the month.
+
+    ``addresses`` has shape (channels, accounts).
+    """
 
     customer: IntArray
     persona: IntArray
@@ -56,7 +59,7 @@ class People:
 
     def take(self, rows: IntArray) -> Self:
         """The same traits for chosen rows, repeated where a row is named twice."""
-        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return type(self)(**{field.name: getattr(self, field.name)[..., rows] for field in fields(self)})
 
 
 def draw_people(parameters: Parameters, n_accounts: int, n_days: int, rng: np.random.Generator) -> People:
@@ -77,7 +80,7 @@ def draw_people(parameters: Parameters, n_accounts: int, n_days: int, rng: np.ra
     --------
     >>> from training.simulator.parameters import parameters_of
     >>> people = draw_people(parameters_of("base"), 1000, 730, np.random.default_rng(1))
-    >>> len(people), 0.05 < np.mean(np.diff(people.customer) == 0) < 0.10
+    >>> len(people), bool(0.05 < np.mean(np.diff(people.customer) == 0) < 0.10)
     (1000, True)
     """
     customer = _owners(parameters.number("two_account_customers"), n_accounts, rng)
@@ -167,7 +170,7 @@ def _accounts(
     opened = np.where(is_new, rng.integers(0, max(n_days - 60, 1), n), -rng.integers(30, 3000, n))
     mean_use = p.by_persona("first_utilisation")[persona]
     use = rng.beta(2.0 * mean_use / (1 - mean_use) + 0.3, 2.0, n)
-    has_address = rng.random((n, len(CHANNELS))) < p.by_channel("addresses", left_out=1.0)
+    has_address = rng.random((len(CHANNELS), n)) < p.by_channel("addresses", left_out=1.0)[:, None]
     return {
         "limit": limit,
         "cycle_day": rng.integers(1, 29, n),

@@ -1,4 +1,4 @@
-"""The bank's historical policy: hard cases get more calls, capacity binds, a share is drawn at random, everything is logged.
+"""The bank's historical policy: hard cases get more calls, capacity binds, a share is random, everything is logged.
 
 Confounded on purpose. What it looks at (days past due, amount, broken promises, silence since the last payment) also
 drives the outcome, so "paid after a call or not" misleads. The logged propensity is that of the final action, after
@@ -18,7 +18,7 @@ from training.simulator.log import Log
 from training.simulator.parameters import CHANNELS, BoolArray, FloatArray, IntArray, Parameters
 from training.simulator.paying import resolve
 from training.simulator.people import People
-from training.simulator.state import NEVER, State, days_past_due, past_due_cents
+from training.simulator.state import ALL, NEVER, Rows, State, days_past_due, past_due_cents
 
 MATERIALITY_CENTS: Final = 10_000
 """Past-due amounts below this are left alone (DESIGN 3)."""
@@ -34,8 +34,9 @@ def decide_a_day(
     draws = rng.random((4, len(state)))
     if style == "none":
         return
-    rows = np.flatnonzero(is_workable(state, day.number) & (state.next_decision <= day.number))
-    rows = rows[state.quiet_until[rows] < day.number]
+    is_due = (state.next_decision <= day.number) & (state.quiet_until < day.number) & (state.unpaid[0] > 0)
+    rows = np.flatnonzero(is_due)
+    rows = rows[is_workable(state, day.number, rows)]
     if not len(rows):
         return
     lawful = lawful_channels(people, state, rows, day.number, parameters)
@@ -65,22 +66,22 @@ def decide_a_day(
     state.quiet_until[rows] = np.where(explores, day.number + int(parameters.number("quiet_days")), NEVER)
 
 
-def is_workable(state: State, day: int) -> BoolArray:
+def is_workable(state: State, day: int, rows: Rows = ALL) -> BoolArray:
     """Overdue by a material amount and not held: no plan, dispute, death or charge-off."""
     return np.asarray(
-        (days_past_due(state, day) >= 1)
-        & (past_due_cents(state, day) >= MATERIALITY_CENTS)
-        & ~state.is_closed
-        & ~state.is_dead
-        & (state.plan_day == NEVER)
-        & (state.dispute_until < day)
+        (days_past_due(state, day, rows) >= 1)
+        & (past_due_cents(state, day, rows) >= MATERIALITY_CENTS)
+        & ~state.is_closed[rows]
+        & ~state.is_dead[rows]
+        & (state.plan_day[rows] == NEVER)
+        & (state.dispute_until[rows] < day)
     )
 
 
 def lawful_channels(people: People, state: State, rows: IntArray, day: int, parameters: Parameters) -> BoolArray:
     """Which channels the bank's own rules allow, shape (rows, channels); ``none`` always."""
-    dpd = days_past_due(state, day)[rows]
-    lawful = people.addresses[rows] & ~state.opted_out[rows]
+    dpd = days_past_due(state, day, rows)
+    lawful = (people.addresses[:, rows] & ~state.opted_out[:, rows]).T
     lawful &= dpd[:, None] >= parameters.by_channel("first_dpd")
     lawful[people.is_holdout[rows]] = False
     lawful[:, 0] = True
@@ -106,9 +107,9 @@ def _policy_and_uniform(
 
 def hardness(state: State, rows: IntArray, day: int) -> FloatArray:
     """How hard a case looks to the bank, 0 to about 4, from what it can see."""
-    dpd = days_past_due(state, day)[rows]
+    dpd = days_past_due(state, day, rows)
     silence = np.clip((day - state.last_paid[rows]) / 60, 0, 1.5)
-    amount = np.log10(np.maximum(past_due_cents(state, day)[rows], 1) / 100_000).clip(-1, 1)
+    amount = np.log10(np.maximum(past_due_cents(state, day, rows), 1) / 100_000).clip(-1, 1)
     return np.asarray(
         np.clip(dpd / 45, 0, 2) + silence + 0.5 * amount + 0.6 * np.minimum(state.broken_promises[rows], 2)
     )
@@ -149,7 +150,7 @@ def _overridden(
     p: Parameters,
 ) -> IntArray:
     """World *unlogged*: agents call those who sound least resolved and spare the others, whatever the plan says."""
-    sounds = resolve(people.take(rows), state.take(rows), day.number, p)
+    sounds = resolve(people, state, day.number, p, rows)
     call = _CODE[Channel.AGENT_CALL]
     acts = is_free & (draw < p.number("discretion"))
     calls = acts & (sounds < np.quantile(sounds, 0.2)) & lawful[:, call]

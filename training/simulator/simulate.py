@@ -1,7 +1,7 @@
 """From a seed to a folder: simulate every chunk, write the event tables, the truth and the settings.
 
-Chunks are independent and have their own random streams; they are written in order, one row group each, so the bytes are
-the same for any number of processes.
+Chunks are independent and have their own random streams; they are written in order, one row group each, so the bytes
+are the same for any number of processes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scoring.errors import BadRequestError
+from scoring.portfolio.contracts import contracts, ibis_schema
 from training.simulator.chunk import CHUNK, simulate_chunk, stream
 from training.simulator.days import EXTRACT_ON, calendar, first_day
-from training.simulator.parameters import parameters_of
+from training.simulator.parameters import Parameters, parameters_of
 from training.simulator.stamps import Clock
 from training.simulator.tables import TableWriter
 from training.simulator.truth import truth_days, truth_of, write_settings
@@ -94,7 +95,7 @@ def simulate(
     >>> import tempfile
     >>> folder = simulate(Path(tempfile.mkdtemp()), accounts=20, seed=1, months=6)
     >>> sorted(path.name for path in folder.glob("*.parquet"))[:3]
-    ['accounts.parquet', 'assignments.parquet', 'contacts.parquet']
+    ['accounts.parquet', 'assignments.parquet', 'consents.parquet']
     """
     parameters = parameters_of(world)
     _refuse_bad(out, accounts, months)
@@ -111,12 +112,23 @@ def simulate(
                 writers[name].write_table(table)
             if progress is not None:
                 progress(done, request.chunks)
+        _write_empty(out, parameters, set(writers))
     source = f"simulated: world {world}, {accounts} accounts, seed {seed}, {months} months"
     (out / "portfolio.toml").write_text(
         f'extract_on = {EXTRACT_ON}\ncurrency = "CNY"\nsource = "{source}"\n', encoding="utf-8"
     )
     write_settings(out / "truth", parameters, seed, accounts, days)
     return out
+
+
+def _write_empty(out: Path, parameters: Parameters, written: set[str]) -> None:
+    """Tables that the bank keeps but that stayed empty: absent would mean not observed."""
+    unobserved = set() if parameters.number("inflows_visible") else {"inflows"}
+    if parameters.word("contact_policy") == "none":
+        unobserved |= {"contacts", "assignments", "promises", "consents"}
+    for name, contract in contracts().items():
+        if name not in written | unobserved:
+            pq.write_table(ibis_schema(contract).to_pyarrow().empty_table(), out / f"{name}.parquet")
 
 
 def _refuse_bad(out: Path, accounts: int, months: int) -> None:

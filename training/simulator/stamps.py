@@ -39,11 +39,14 @@ class Clock:
 
     def on(self, day: IntArray) -> InstantArray:
         """Dates."""
-        return np.asarray(np.datetime64(self.first, "D") + np.asarray(day).astype("timedelta64[D]"))
+        first = np.datetime64(self.first, "D").astype(np.int64)
+        return (np.asarray(day) + first).astype("datetime64[D]")
 
     def at(self, day: IntArray, second: npt.NDArray[Any]) -> InstantArray:
         """Instants, so many seconds into a day."""
-        return self.on(day).astype("datetime64[us]") + np.asarray(second).astype(np.int64) * SECOND
+        first = np.datetime64(self.first, "s").astype(np.int64)
+        seconds = np.asarray(day) * 86_400 + np.asarray(second).astype(np.int64) + first
+        return seconds.astype("datetime64[s]").astype("datetime64[us]")
 
     @property
     def end(self) -> np.datetime64:

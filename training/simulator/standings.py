@@ -143,7 +143,7 @@ def _plans(history: History) -> list[dict[str, Any]]:
 
 
 def _apart(flags: dict[str, Any]) -> dict[str, Any]:
-    """Periods of one kind follow each other: an earlier one ends where the next begins, and one flag a day is enough."""
+    """Periods of one kind follow each other: an earlier one ends where the next begins; one flag a day is enough."""
     row, kind, day = flags["row"], flags["kind"], flags["day"]
     is_same = (row[1:] == row[:-1]) & (kind[1:] == kind[:-1])
     keep = np.append(True, ~(is_same & (day[1:] == day[:-1])))[: len(row)]

@@ -32,7 +32,10 @@ NORMALS: Final = ("pay", "spend", "mood")
 
 @dataclass
 class State:
-    """Everything that changes, one row an account; money in cents, ``_day`` are numbers of simulated days."""
+    """Everything that changes, the last axis is accounts; money in cents, ``_day`` are numbers of simulated days.
+
+    ``unpaid`` and ``due`` have shape (slots, accounts), ``opted_out`` (channels, accounts).
+    """
 
     wallet: FloatArray
     balance: IntArray
@@ -86,7 +89,7 @@ class State:
 
     def take(self, rows: IntArray) -> Self:
         """A copy for chosen rows, repeated where a row is named twice."""
-        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return type(self)(**{field.name: getattr(self, field.name)[..., rows] for field in fields(self)})
 
 
 def first_state(people: People, rng: np.random.Generator) -> State:
@@ -115,8 +118,8 @@ def first_state(people: People, rng: np.random.Generator) -> State:
     return State(
         wallet=people.income * rng.uniform(0.2, 1.0, n),
         balance=people.first_balance.astype(np.int64),
-        unpaid=np.zeros((n, SLOTS), dtype=np.int64),
-        due=np.full((n, SLOTS), NEVER, dtype=np.int64),
+        unpaid=np.zeros((SLOTS, n), dtype=np.int64),
+        due=np.full((SLOTS, n), NEVER, dtype=np.int64),
         last_statement=whole(),
         last_minimum=whole(),
         credited=whole(),
@@ -145,7 +148,7 @@ def first_state(people: People, rng: np.random.Generator) -> State:
         is_closed=never(),
         is_number_lost=never(),
         is_chargeable=np.ones(n, dtype=bool),
-        opted_out=np.zeros((n, len(CHANNELS)), dtype=bool),
+        opted_out=np.zeros((len(CHANNELS), n), dtype=bool),
         month_income=real(),
         month_spending=real(),
         next_decision=whole(NEVER),
@@ -188,16 +191,23 @@ def draw_day(rng: np.random.Generator, n: int, copies: int = 1) -> Draws:
     return Draws(dict(zip(UNIFORMS, uniform, strict=True)), dict(zip(NORMALS, normal, strict=True)))
 
 
-def days_past_due(state: State, day: int) -> IntArray:
+Rows = IntArray | slice
+"""Which accounts are meant."""
+
+ALL: Final = slice(None)
+"""Every account."""
+
+
+def days_past_due(state: State, day: int, rows: Rows = ALL) -> IntArray:
     """Days since the due day of the oldest unpaid minimum; 0 when none is overdue (a minimum due today is not)."""
-    return np.where(state.unpaid[:, 0] > 0, np.maximum(day - state.due[:, 0], 0), 0)
+    return np.where(state.unpaid[0, rows] > 0, np.maximum(day - state.due[0, rows], 0), 0)
 
 
-def past_due_cents(state: State, day: int) -> IntArray:
+def past_due_cents(state: State, day: int, rows: Rows = ALL) -> IntArray:
     """Unpaid minimums whose due day has gone by."""
-    return np.asarray((state.unpaid * (state.due < day)).sum(axis=1))
+    return np.asarray((state.unpaid[:, rows] * (state.due[:, rows] < day)).sum(axis=0))
 
 
-def owed_cents(state: State) -> IntArray:
+def owed_cents(state: State, rows: Rows = ALL) -> IntArray:
     """All unpaid minimums of statements cut by now: the cure amount."""
-    return np.asarray(state.unpaid.sum(axis=1))
+    return np.asarray(state.unpaid[:, rows].sum(axis=0))

@@ -69,7 +69,7 @@ class TableWriter:
             "statements": self._statements(),
             "payments": self._payments(),
             "contacts": self._contacts(assignments),
-            "assignments": assignments and assignments["table"],
+            "assignments": assignments.get("table"),
             "promises": self._promises(),
             "standings": self._standings(),
             "consents": self._consents(),
@@ -92,7 +92,7 @@ class TableWriter:
 
     def _accounts(self) -> pa.Table:
         people = self.history.people
-        usable = people.addresses & (np.array([c is not Channel.NONE for c in CHANNELS]))
+        usable = people.addresses.T & (np.array([c is not Channel.NONE for c in CHANNELS]))
         return pa.table(
             {
                 "account_id": self.account_ids,
@@ -193,7 +193,8 @@ class TableWriter:
 
     def _contacts(self, assignments: dict[str, Any]) -> pa.Table | None:
         events = self._events("contacts")
-        if not events:
+        # A bank without a contact policy keeps no contact log either.
+        if not events or not assignments:
             return None
         n = len(events["row"])
         is_inbound = events["direction"] == "inbound"

@@ -1,8 +1,8 @@
 """What is really true at an as-of day: latents, and what every account would pay under every single action.
 
-From a copy of the state at the end of the day, the same world runs on for 30 days once per action, with one action on the
-first morning and no other proactive contact, many times over. All actions share their random numbers, so a difference
-between two of them is the effect of the action and not of luck.
+From a copy of the state at the end of the day, the same world runs on for 30 days once per action, with one action on
+the first morning and no other proactive contact, many times over. All actions share their random numbers, so a
+difference between two of them is the effect of the action and not of luck.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _run(
     everybody, world = people.take(rows), state.take(rows)
     everybody = replace(everybody, customer=everybody.customer + apart)
     action = np.repeat(np.arange(n_actions), runs * n)
-    is_addressed = everybody.addresses[np.arange(len(rows)), action]
+    is_addressed = everybody.addresses[action, np.arange(len(rows))]
     start_campaigns(world, np.arange(len(rows)), np.where(is_addressed, action, 0), window[0].number, parameters)
     silent = Log(is_kept=False)
     for day in window:
