@@ -60,14 +60,15 @@ per account and one column per feature, in the order of the feature list in the 
     """
     rows = _feature_rows(features, tables.n_features)
     result = np.empty((len(rows), tables.n_features + 1))
-    if threads == 1 or len(rows) <= ROWS_PER_TASK:
-        for start in range(0, len(rows), ROWS_PER_TASK):
+    starts = range(0, len(rows), ROWS_PER_TASK)
+    if threads <= 1 or len(starts) <= 1:
+        for start in starts:
             _explain_rows(tables, rows, result, start)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            tasks = [pool.submit(_explain_rows, tables, rows, result, s) for s in range(0, len(rows), ROWS_PER_TASK)]
-            for task in tasks:
-                task.result()
+            list(
+                pool.map(lambda start: _explain_rows(tables, rows, result, start), starts)
+            )  # raises what a task raised
     return result
 
 

@@ -42,15 +42,15 @@ def fill(
         n_lines = (entry_starts[group + 1] - entry_starts[group]) // width
         for leaf in range(leaf_starts[group], leaf_starts[group + 1]):
             first, end = term_starts[leaf], term_starts[leaf + 1]
-            shares = share[first:end]
+            shares, cares, wants, columns = share[first:end], care[first:end], want[first:end], column[first:end]
             _weigh_coalitions(shares, weights[end - first], polynomial, within)
             _multiply_outside(shares, outside)
             for byte in range(n_lines):
-                holding = _holding(byte, care[first:end], want[first:end])
+                holding = _holding(byte, cares, wants)
                 line = entry_starts[group] + byte * width
                 for j in range(end - first):
                     part = _contribution(j, shares[j], holding, within, outside)
-                    entries[line + column[first + j]] += leaf_value[leaf] * part
+                    entries[line + columns[j]] += leaf_value[leaf] * part
 
 
 @inlined

@@ -124,16 +124,14 @@ def _terms(
 ) -> list[Term]:
     """The distinct features on the way to one leaf; repeated features are merged, as TreeSHAP does."""
     steps = path + below
-    shares: dict[int, float] = {}
-    care = {feature: feature_bits.get(feature, 0) for feature in columns}
-    want = dict(care)
-    for (split, left), reached in zip(steps, [split for split, _ in steps[1:]] + [leaf], strict=True):
-        feature = tree.split_feature[split]
-        shares[feature] = shares.get(feature, 1.0) * (tree.count(reached) / tree.count(split))
-        bit = split_bits.get(split, 0)
-        care[feature] |= bit
-        want[feature] |= bit if left else 0
-    return [Term(share, care[feature], want[feature], columns[feature]) for feature, share in shares.items()]
+    reached = [split for split, _ in steps[1:]] + [leaf]
+    merged: dict[int, tuple[float, int, int]] = {}
+    for (split, left), child in zip(steps, reached, strict=True):
+        feature, bit = tree.split_feature[split], split_bits.get(split, 0)
+        on_path = feature_bits.get(feature, 0)
+        share, care, want = merged.get(feature, (1.0, on_path, on_path))
+        merged[feature] = share * (tree.count(child) / tree.count(split)), care | bit, want | bit if left else want
+    return [Term(*term, columns[feature]) for feature, term in merged.items()]
 
 
 def _paths_below(tree: Tree, node: int) -> Iterator[tuple[int, list[Step]]]:
