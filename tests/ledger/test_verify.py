@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -215,6 +215,8 @@ def test_any_flipped_bit_of_any_column_of_any_record_is_found(
     sound: tuple[Path, Head], seq: int, column: str, place: int, bit: int
 ) -> None:
     path, head = sound
+    with Ledger.open(path, read_only=True) as ledger:
+        original = list(ledger.rows_as_stored())
     with TemporaryDirectory() as folder:
         copy = Path(shutil.copy(path, folder))
 
@@ -224,13 +226,14 @@ def test_any_flipped_bit_of_any_column_of_any_record_is_found(
             value[place % len(value)] ^= 1 << bit
             kept_as = "BLOB" if column in BLOBS else "TEXT"
             change = f"UPDATE records SET {column} = CAST(? AS {kept_as}) WHERE seq = ?"
-            connection.execute(change, (bytes(value), seq))
+            with suppress(sqlite3.IntegrityError):  # an id that is taken: the database itself refuses
+                connection.execute(change, (bytes(value), seq))
 
         tamper(copy, flip)
 
         with Ledger.open(copy, read_only=True) as ledger:
             findings = verify(ledger, head)
-        assert findings
+            assert findings or list(ledger.rows_as_stored()) == original
         assert {finding.code for finding in findings} <= set(FINDING_CODES)
 
 

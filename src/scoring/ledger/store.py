@@ -205,7 +205,8 @@ class Ledger:
 
     def schema(self) -> dict[str, str]:
         """The text of every table, index and trigger in the file."""
-        return dict(self._database.stream("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL", lenient=True))
+        statement = "SELECT CAST(name AS TEXT), sql FROM sqlite_master WHERE sql IS NOT NULL"
+        return dict(self._database.stream(statement, lenient=True))
 
     def damage(self) -> list[str]:
         """What the database's own check finds wrong: pages, and indexes that disagree with their table."""

@@ -92,7 +92,7 @@ def _file_findings(ledger: Ledger) -> Iterator[Finding]:
             yield Finding("guard_missing", f"{name} is missing or changed, so the file no longer guards itself.")
     for name in sorted(set(found) - set(expected_schema())):
         if not name.startswith("sqlite_"):  # statistics that ANALYZE leaves
-            yield Finding("guard_missing", f"{name} was added to the file and may change what is read or written.")
+            yield Finding("guard_missing", f"{_printable(name)} was added and may change what is read or written.")
     for problem in ledger.damage():
         yield Finding("file_damaged", f"The database says: {problem}. Restore the file from a copy.")
 
@@ -113,7 +113,8 @@ def _chain_findings(ledger: Ledger, expected: Head | None) -> list[Finding]:
 def _duplicates(ledger: Ledger) -> Iterator[Finding]:
     try:
         for record_id, count, seq in ledger.repeated_ids():
-            yield Finding("duplicate_record", f"{record_id} stands {count} times; ids are unique.", seq, record_id)
+            name = _printable(record_id)
+            yield Finding("duplicate_record", f"{name} stands {count} times; ids are unique.", seq, name)
     except LedgerError as damage:
         yield Finding("file_damaged", f"Ids cannot be compared: {damage.message}")
 
@@ -206,4 +207,9 @@ class _Walk:
         self._batch = _OpenBatch()
 
     def _find(self, code: str, message: str, seq: int | None, record_id: str | None = None) -> None:
-        self.findings.append(Finding(code, message, seq, record_id))
+        self.findings.append(Finding(code, _printable(message), seq, _printable(record_id) if record_id else None))
+
+
+def _printable(text: str) -> str:
+    """Text from a damaged file may hold bytes that are no text; they are shown as escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
