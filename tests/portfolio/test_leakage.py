@@ -15,8 +15,8 @@ CUTS = [date(2025, month, 28) for month in range(1, 6)]
 def invented(n_accounts: int, *, is_early: bool, starts_overdue: bool = False) -> dict[str, list[Row]]:
     """Accounts that pay within the window after each statement, or do not and fall a month behind.
 
-    In the honest layout a statement carries the status decided before it was cut; ``is_early`` attaches the one that the
-    window after it decides.
+    In the honest layout a statement carries the status decided before it was cut; ``is_early`` attaches the one that
+    the window after it decides.
     """
     draw = random.Random(7)
     tables: dict[str, list[Row]] = {"accounts": [], "statements": [], "payments": []}

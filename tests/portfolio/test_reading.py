@@ -60,6 +60,12 @@ def test_an_instant_with_an_offset_becomes_utc(tmp_path: Path):
     assert rows(portfolio, "SELECT paid_at FROM payments") == [(datetime(2025, 3, 8, 17, 0),)]
 
 
+def test_every_cursor_reads_in_utc(tmp_path: Path):
+    portfolio = read_portfolio(csv_folder(tmp_path))
+
+    assert portfolio.connection.cursor().execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
 def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path, newline: str):
     plain = read_portfolio(csv_folder(tmp_path))

@@ -111,8 +111,7 @@ as VARCHAR). Deliver whole numbers, e.g. 1250.
     values = "1 value" if count == 1 else f"{count} values"
     return PortfolioError(
         f"Table {table}, column {column.name}: {values} cannot be read as {column.type} without loss, for example "
-        f"{seen!r} "
-        f"(delivered as {source_type}). Deliver {_ADVICE[column.type]}.",
+        f"{seen!r} (delivered as {source_type}). Deliver {_ADVICE[column.type]}.",
         field=f"{table}.{column.name}",
         got=seen,
         expected=column.type,

@@ -46,8 +46,7 @@ def check(portfolio: Portfolio) -> list[Finding]:
     except duckdb.Error as error:
         raise PortfolioError(
             f"The tables cannot be read to their end ({type(error).__name__}). A file is broken behind its header; "
-            f"write it "
-            f"again.",
+            f"write it again.",
             field="folder",
         ) from error
     order = {name: place for place, name in enumerate(contracts())}
@@ -89,8 +88,7 @@ def _delivery(portfolio: Portfolio) -> Iterator[Finding]:
             1,
             (),
             f"The extract day is taken as {portfolio.extract_on}, the latest day in any table, so a mistyped year "
-            f"would "
-            f"move it. State extract_on in portfolio.toml.",
+            f"would move it. State extract_on in portfolio.toml.",
         )
     for name in ("accounts", "statements"):
         [(rows,)] = portfolio.connection.execute(f"SELECT count(*) FROM {name}").fetchall()
@@ -160,7 +158,7 @@ def _arrears(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         " AND reported_dpd > greatest(statement_on - first_due_on, 0) + 1",
         code="history_too_short",
         severity="warning",
-        message="{rows} statements report more days past due than their account's first due day allows. Days past "
-        "due are computed from minimum dues, so these accounts look younger in arrears than they are. Deliver older "
+        message="{rows} statements report more days past due than their account's first due day allows. Days past due "
+        "are computed from minimum dues, so these accounts look younger in arrears than they are. Deliver older "
         "statements.",
     )

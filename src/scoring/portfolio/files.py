@@ -19,8 +19,7 @@ SETTINGS_FILE: Final = "portfolio.toml"
 
 
 def table_files(folder: Path) -> list[Path]:
-    """The Parquet and CSV files of a folder in name order, one per table; refuses an empty folder and a table given
-    twice.
+    """The Parquet and CSV files of a folder in name order; refuses an empty folder and a table given twice.
 
     >>> table_files(Path(__file__).parent)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -59,8 +58,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         if name not in known or type(value) is not known[name]:
             raise PortfolioError(
                 f"{SETTINGS_FILE} has {name} = {str(value)[:40]!r}. Known: extract_on (a date as 2025-03-31, "
-                f"unquoted), "
-                f"source (text), currency (ISO 4217 code).",
+                f"unquoted), source (text), currency (ISO 4217 code).",
                 field=name,
                 got=str(value)[:40],
                 expected=sorted(known),
@@ -114,16 +112,14 @@ def nothing_to_read(folder: Path, what: str) -> PortfolioError:
     """
     return PortfolioError(
         f"{folder} {what}, so no event tables can be read. Give a folder with accounts, payments and statements as "
-        f"Parquet "
-        f"or CSV files, or a DuckDB file.",
+        f"Parquet or CSV files, or a DuckDB file.",
         field="folder",
         got=str(folder),
     )
 
 
 def unreadable(path: Path, error: Exception) -> PortfolioError:
-    """The refusal for a broken file. Only the kind of fault is told: a parser may quote the row, and personal data
-    with it.
+    """The refusal for a broken file; only the kind of fault is told, for a parser may quote the row.
 
     >>> print(unreadable(Path("payments.csv"), ValueError("Row #3: Expected 5 columns, got 2: A1,Jane Roe")))
     payments.csv cannot be read (Row #3: Expected 5 columns,). Write it again, as complete Parquet or as \
@@ -131,9 +127,7 @@ comma-separated UTF-8 with one header line.
     """
     return PortfolioError(
         f"{path.name} cannot be read ({_fault(path, error)}). Write it again, as complete Parquet or as "
-        f"comma-separated "
-        f"UTF-8 with "
-        f"one header line.",
+        f"comma-separated UTF-8 with one header line.",
         field=path.name,
         got=type(error).__name__,
     )

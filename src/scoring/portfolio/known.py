@@ -132,10 +132,8 @@ def _from_the_future(early: ir.Table, column: str, count: int, contract: TableCo
     rows = "1 row" if count == 1 else f"{count} rows"
     return FutureEventError(
         f"Table {contract.table}, column {column}, row {row}: the value was to be had from {first[_AVAILABLE]}, but "
-        f"the row "
-        f"claims to be known at {first['known_at']} ({rows} in all). A score at that time would see the future. "
-        f"Attach the "
-        f"value to a later row, or give the row a later known_at.",
+        f"the row claims to be known at {first['known_at']} ({rows} in all). A score at that time would see the "
+        f"future. Attach the value to a later row, or give the row a later known_at.",
         field=f"{contract.table}.{column}",
         got=str(first[_AVAILABLE]),
         expected=f"at or before {first['known_at']}",

@@ -9,8 +9,8 @@ Statistic, per statement day: (share at status 0 among windows without a payment
 windows), over windows that begin when a statement with a positive balance and a reported status became known, and end
 at the account's next statement. On the UCI file it is 0.61 to 0.75 in the four safe months, and 0.01 in the worst two
 months of the layout that leaks (0.27 to 0.42 in the other three: the bank's status rules changed in between, hence the
-worst month decides). Below 0.1 is a finding; a month counts when at least 50 windows without a payment should begin at 0,
-so that chance cannot do it.
+worst month decides). Below 0.1 is a finding; a month counts when at least 50 windows without a payment should begin at
+0, so that chance cannot do it.
 """
 
 # ruff: noqa: S608  the SQL is made of constants.

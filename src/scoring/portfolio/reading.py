@@ -109,8 +109,7 @@ between. Choose an earlier day, or load a later extract.
         if as_of > self.extract_on:
             raise AsOfError(
                 f"as_of {as_of} is after the extract day {self.extract_on}: nothing is known of the days between. "
-                f"Choose "
-                f"an earlier day, or load a later extract.",
+                f"Choose an earlier day, or load a later extract.",
                 field="as_of",
                 got=str(as_of),
                 expected=f"at most {self.extract_on}",
@@ -256,7 +255,7 @@ SMALLEST: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
 
 def _connect(threads: int | None, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()  # for every cursor, whatever the machine's zone
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
     if memory_limit is not None:
@@ -312,8 +311,7 @@ def _portfolio(
     if missing:
         raise PortfolioError(
             f"Table {missing[0]} is missing. accounts, payments and statements are required, for without them nothing "
-            f"can "
-            f"be said about days past due; found: {', '.join(sorted(sources)) or 'none'}. Deliver "
+            f"can be said about days past due; found: {', '.join(sorted(sources)) or 'none'}. Deliver "
             f"{', '.join(f'{name}.parquet (or .csv)' for name in missing)}; a table may be empty.",
             field=missing[0],
             got=sorted(sources),

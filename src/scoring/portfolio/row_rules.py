@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 import duckdb
 
@@ -25,21 +26,23 @@ class RowRule:
 
 
 def row_findings(connection: duckdb.DuckDBPyConnection, contract: TableContract, rules: list[RowRule]) -> list[Finding]:
-    """One finding per rule that any row breaks."""
+    """One finding per rule that any row breaks: counted in one scan, ids looked up only where there are any."""
     if not rules:
         return []
-    key = key_of(contract.key)
-    counts = ", ".join(
-        f"count(*) FILTER (WHERE {rule.fault}), min({key}, {MAX_EXAMPLES}) FILTER (WHERE {rule.fault})"
-        for rule in rules
-    )
+    counts = ", ".join(f"count(*) FILTER (WHERE {rule.fault})" for rule in rules)
     [found] = connection.execute(f"SELECT {counts} FROM {quoted(contract.table)}").fetchall()
-    pairs = zip(found[::2], found[1::2], strict=True)
     return [
-        Finding(rule.code, rule.severity, contract.table, rows, tuple(examples or ()), rule.message)
-        for rule, (rows, examples) in zip(rules, pairs, strict=True)
+        Finding(rule.code, rule.severity, contract.table, rows, _examples(connection, contract, rule), rule.message)
+        for rule, rows in zip(rules, found, strict=True)
         if rows
     ]
+
+
+def _examples(connection: duckdb.DuckDBPyConnection, contract: TableContract, rule: RowRule) -> tuple[str, ...]:
+    [(examples,)] = connection.execute(
+        f"SELECT min({key_of(contract.key)}, {MAX_EXAMPLES}) FROM {quoted(contract.table)} WHERE {rule.fault}"
+    ).fetchall()
+    return tuple(examples or ())
 
 
 def row_rules(contract: TableContract, extract_on: date) -> list[RowRule]:
@@ -85,21 +88,23 @@ def _value_rules(contract: TableContract, column: Column) -> Iterator[RowRule]:
     yield from _range_rules(column, name, place)
 
 
+_OTHER_WAY: Final = "; money that goes the other way has its own kind or column"
+
+
 def _range_rules(column: Column, name: str, place: str) -> Iterator[RowRule]:
     bounds = [f"{name} < {column.minimum}"] if column.minimum is not None else []
     bounds += [f"{name} > {column.maximum}"] if column.maximum is not None else []
     bounds += [f"NOT isfinite({name})"] if column.type == "float64" else []
     if not bounds:
         return
+    is_money = column.name.endswith("_cents")
     least = "any number" if column.minimum is None else f"at least {column.minimum}"
     most = "" if column.maximum is None else f" and at most {column.maximum}"
     yield RowRule(
         "out_of_range",
         "error",
         f"({' OR '.join(bounds)})",
-        f"{place} must be {least}{most} and finite. Money that goes the other way has its own kind or column; correct "
-        f"the "
-        f"sign or the unit.",
+        f"{place} must be {least}{most} and finite. Correct the sign or the unit{_OTHER_WAY if is_money else ''}.",
     )
 
 
@@ -112,8 +117,7 @@ def _time_rules(contract: TableContract, extract_on: date) -> Iterator[RowRule]:
             "error",
             f"({' OR '.join(f'{quoted(time)} >= {end}' for time in times)})",
             f"{contract.table} has rows dated after the extract day {extract_on}. They can never be known by a day "
-            f"that is "
-            f"asked for; correct their {' or '.join(times)}, or the extract_on in portfolio.toml.",
+            f"that is asked for; correct their {' or '.join(times)}, or the extract_on in portfolio.toml.",
         )
     if contract.event_time is not None and contract.has("known_at"):
         # A day of tolerance: a day (_on) is a local one, known_at is UTC, and clocks of two systems differ.
@@ -122,8 +126,7 @@ def _time_rules(contract: TableContract, extract_on: date) -> Iterator[RowRule]:
             "warning",
             f"known_at + INTERVAL 1 DAY < {quoted(contract.event_time)}",
             f"{contract.table}.known_at lies more than a day before {contract.event_time}: nobody knows an event "
-            f"before it "
-            f"happens. The later of the two counts; check how known_at is filled.",
+            f"before it happens. The later of the two counts; check how known_at is filled.",
         )
 
 

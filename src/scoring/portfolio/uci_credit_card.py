@@ -191,8 +191,7 @@ def _refuse_rows(connection: duckdb.DuckDBPyConnection, csv: Path) -> None:
         if count:
             raise PortfolioError(
                 f"{csv.name}: the row with ID {first} {fault} ({count} in all). The published file has none such; "
-                f"download "
-                f"it again.",
+                f"download it again.",
                 field="ID",
                 got=first,
             )
@@ -223,9 +222,8 @@ def _bills_sql(status_shift: int) -> str:
         to_be_had = due_on(k + status_shift) + timedelta(days=1)
         bills.append(
             f"SELECT {_ACCOUNT_ID} AS account_id, DATE '{STATEMENT_ON[k]}' AS statement_on, DATE '{due_on(k)}' AS "
-            f"due_on, "
-            f"BILL_AMT{k} * 100 AS balance_cents, CAST(NULL AS BIGINT) AS minimum_due_cents, "
-            f"TIMESTAMP '{STATEMENT_ON[k]}' AS known_at, {status} AS status, TIMESTAMP '{to_be_had}' AS status_at, "
+            f"due_on, BILL_AMT{k} * 100 AS balance_cents, CAST(NULL AS BIGINT) AS minimum_due_cents, TIMESTAMP "
+            f"'{STATEMENT_ON[k]}' AS known_at, {status} AS status, TIMESTAMP '{to_be_had}' AS status_at, "
             f"CAST({(STATEMENT_ON[k] - due_on(k + 1)).days} AS BIGINT) AS days_since_missed FROM source"
         )
     return " UNION ALL ".join(bills)
@@ -301,8 +299,7 @@ def _refuse_foreign(out: Path) -> None:
     if there and not is_ours:
         raise BadRequestError(
             f"{out} holds something else ({', '.join(sorted(there)[:3])}), and nothing is overwritten. Give an empty "
-            f"or new "
-            f"folder.",
+            f"or new folder.",
             field="out",
             got=sorted(there)[:3],
             expected="an empty or new folder",
