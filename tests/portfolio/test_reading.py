@@ -152,6 +152,16 @@ def parquet_payments(folder: Path, column: str, array: pa.Array) -> Path:
     return folder
 
 
+def test_folder_names_are_taken_literally(tmp_path: Path):
+    folder = tmp_path / "a[1] * 'b'" / "as_of=2025-01-01"
+    folder.mkdir(parents=True)
+
+    portfolio = read_portfolio(parquet_payments(folder, "kind", pa.array(["voluntary"])))
+
+    assert portfolio.ignored == {}
+    assert rows(portfolio, "SELECT kind FROM payments") == [("voluntary",)]
+
+
 def test_a_missing_table_is_named_with_what_to_deliver(tmp_path: Path):
     (csv_folder(tmp_path) / "payments.csv").unlink()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.errors import BadRequestError, FutureEventError, PortfolioError
+from scoring.errors import BadRequestError, FutureEventError, MissingToolError, PortfolioError
 from scoring.portfolio.checking import check
 from scoring.portfolio.leakage import status_findings
 from scoring.portfolio.reading import read_portfolio
@@ -157,6 +157,15 @@ def test_a_file_that_is_not_the_published_one_is_refused_by_name(
     assert not (tmp_path / "events").exists()
 
 
+def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(MissingToolError, match="cannot be written"):
+        ingest_uci_credit_card(tiny(tmp_path), tmp_path / "file" / "events")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tiny.csv"]
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(PortfolioError, match=r"nowhere\.csv is not there"):
         ingest_uci_credit_card(tmp_path / "nowhere.csv", tmp_path / "events")
@@ -203,3 +212,19 @@ def test_the_canary_sings_for_the_leaking_layout_and_not_for_the_safe_one(tmp_pa
     [finding] = status_findings(portfolio.connection)
     assert (finding.code, finding.severity) == ("status_knows_the_future", "error")
     assert "only 0.9% had a reported_dpd of 0 by then, against 83.8% of all" in finding.message
+
+
+@pytest.mark.real_data
+def test_the_events_of_the_published_file_give_the_measured_cohort_and_its_payers(tmp_path: Path):
+    csv = dataset(FILE, "the August cohort has 4,213 overdue accounts of which 74.3 % pay")
+    ingest_uci_credit_card(csv, tmp_path / "events")
+    portfolio = read_portfolio(tmp_path / "events")
+    known = portfolio.known_on(date(2005, 8, 31))["statements"]
+    overdue = known.filter(known.statement_on == date(2005, 8, 31), known.reported_dpd > 0, known.balance_cents > 0)
+
+    later = portfolio.tables()["payments"]
+    window = later.filter(later.paid_at >= datetime(2005, 9, 1), later.paid_at < datetime(2005, 10, 1))
+    paying = overdue.semi_join(window, "account_id")
+
+    assert overdue.count().to_pyarrow().as_py() == 4_213
+    assert round(paying.count().to_pyarrow().as_py() / 4_213, 3) == 0.743

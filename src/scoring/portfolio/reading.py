@@ -9,6 +9,7 @@ were there: an absent table means *not observed*, never zero.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -274,8 +275,9 @@ def _connect(threads: int | None, memory_limit: str | None) -> duckdb.DuckDBPyCo
 def _file_source(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     """SQL that stands for the delivered rows of one file."""
     if path.suffix == ".parquet":
-        literal = str(path).replace("'", "''")
-        source = f"read_parquet('{literal}')"
+        # Taken literally: no wildcards, and no columns from folder names such as 'as_of=2025-01-01'.
+        literal = re.sub(r"([\[*?])", r"[\1]", str(path.resolve())).replace("'", "''")
+        source = f"read_parquet('{literal}', hive_partitioning = false)"
         try:
             connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # reads the footer only
         except duckdb.Error as error:

@@ -40,7 +40,7 @@ from typing import Final
 import duckdb
 import ibis
 
-from scoring.errors import BadRequestError, PortfolioError
+from scoring.errors import BadRequestError, MissingToolError, PortfolioError
 from scoring.portfolio.casting import conversion, quoted, refuse_falsified
 from scoring.portfolio.contracts import Column, TableContract, contracts
 from scoring.portfolio.files import SETTINGS_FILE, read_csv_as_text, read_settings
@@ -108,6 +108,8 @@ def ingest_uci_credit_card(csv: Path, out: Path, *, status_shift: int = 1) -> li
         ``future_event``: with ``status_shift=0``, for every status would be attached before it was to be had.
     BadRequestError
         ``bad_request``: ``out`` holds something else; nothing is overwritten.
+    MissingToolError
+        ``missing_requirement``: ``out`` cannot be written.
 
     Examples
     --------
@@ -137,15 +139,7 @@ its path.
         "payments": _payments_sql(),
         "protected": _protected_sql(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        notes = [_write(connection, name, sql, partial) for name, sql in tables.items()]
-        (partial / SETTINGS_FILE).write_text(_settings_text(), encoding="utf-8")
-        _put_in_place(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    notes = _write_all(connection, tables, out)
     return notes + _oddities(connection)
 
 
@@ -279,6 +273,28 @@ def _oddities(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _settings_text() -> str:
     return f'extract_on = {EXTRACT_ON}\nsource     = "{SOURCE}"\ncurrency   = "{CURRENCY}"\n'
+
+
+def _write_all(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, str], out: Path) -> list[str]:
+    """Every table in a folder beside ``out``, which takes its place only when it is whole."""
+    partial = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        notes = [_write(connection, name, sql, partial) for name, sql in tables.items()]
+        (partial / SETTINGS_FILE).write_text(_settings_text(), encoding="utf-8")
+        _put_in_place(partial, out)
+    except (OSError, duckdb.IOException) as error:
+        raise MissingToolError(
+            f"{out} cannot be written ({type(error).__name__}). Check that its parent is a folder with free space "
+            f"and write permission. Nothing was changed.",
+            field="out",
+            got=str(out),
+        ) from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+    return notes
 
 
 def _write(connection: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> str:
