@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from scoring.errors import LedgerConflictError, LedgerError, NotReadyError, UnknownDecisionError
+from scoring.errors import LedgerConflictError, LedgerError, MissingToolError, NotReadyError, UnknownDecisionError
 from scoring.ledger.canonical import canonical_column
 from scoring.ledger.record import Batch, Head, Record
 from scoring.ledger.store import Ledger
@@ -291,6 +291,13 @@ def test_reading_only_refuses_to_append_and_never_makes_a_file(path: Path) -> No
 
     with Ledger.open(path, read_only=True) as ledger, pytest.raises(LedgerError, match="for reading only"):
         ledger.append([a_decision("D1")], recorded_at=AT)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file, not a folder")
+
+    with pytest.raises(MissingToolError, match="The ledger's folder home cannot be made"):
+        Ledger.open(tmp_path / "home" / "ledger.db")
 
 
 def test_another_database_is_not_taken_for_a_ledger(tmp_path: Path) -> None:

@@ -1,74 +1,39 @@
-"""The ledger's SQLite file: opening, forward migrations, guards, and transactions that several processes may share.
-
-The file guards itself: triggers refuse UPDATE and DELETE, and an INSERT that would leave a gap, repeat an id or not
-link to the last record. They stop programs and honest mistakes; whoever owns the file can drop them, and ``verify``
-says so.
+"""The ledger's SQLite file: opening it, and transactions that several processes may share.
 
 *Why WAL and synchronous FULL:* readers go on while a night's batch is written, and a commit has reached the disk before
 the call returns. A process killed at any point leaves the file as it was before its transaction. WAL needs a local
 disk: processes that share the ledger run on one machine.
+
+*Why a lock file beside it:* SQLite before 3.51.3 can damage a file in WAL mode when one connection commits while
+another copies the log into the file (the WAL-reset bug). A writer therefore holds the lock from before its transaction
+until after its commit, which is where that copying happens. The lock is freed when its process ends, however it ends.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from scoring.errors import LedgerError, MissingToolError, NotReadyError
-
-APPLICATION_ID: Final = 0x5C04ED6E
-"""Marks the file as a ledger of ours (PRAGMA application_id)."""
+from scoring.ledger.schema import is_current, migrate, refuse_foreign
 
 OLDEST_SQLITE: Final = (3, 37)
 """The first with STRICT tables."""
 
-_VERSION_1: Final = """
-CREATE TABLE records (
-    seq         INTEGER PRIMARY KEY,
-    record_id   TEXT NOT NULL UNIQUE,
-    kind        TEXT NOT NULL,
-    account_id  TEXT,
-    as_of       TEXT,
-    batch_id    TEXT,
-    about       TEXT,
-    recorded_at TEXT NOT NULL,
-    body_hash   BLOB NOT NULL,
-    prev_hash   BLOB NOT NULL,
-    hash        BLOB NOT NULL,
-    body        TEXT NOT NULL
-) STRICT;
-CREATE INDEX records_by_account ON records (account_id) WHERE account_id IS NOT NULL;
-CREATE INDEX records_about ON records (about) WHERE about IS NOT NULL;
-CREATE UNIQUE INDEX batch_closings ON records (batch_id) WHERE kind = 'batch';
-CREATE TRIGGER records_are_never_updated BEFORE UPDATE ON records
-BEGIN SELECT RAISE(ABORT, 'append-only: a correction is a new record about the old one'); END;
-CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records
-BEGIN SELECT RAISE(ABORT, 'append-only: records are never deleted'); END;
-CREATE TRIGGER records_are_linked BEFORE INSERT ON records
-BEGIN
-    SELECT RAISE(ABORT, 'append-only: seq must follow the last record')
-    WHERE NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM records);
-    SELECT RAISE(ABORT, 'append-only: prev_hash must be the last record''s hash')
-    WHERE NEW.prev_hash IS NOT coalesce((SELECT hash FROM records WHERE seq = NEW.seq - 1), zeroblob(32));
-    SELECT RAISE(ABORT, 'append-only: record_id is already there')
-    WHERE EXISTS (SELECT 1 FROM records WHERE record_id = NEW.record_id);
-END;
-"""
-# The last guard also stops INSERT OR REPLACE, which would delete the old row without firing the delete trigger.
-
-MIGRATIONS: Final = (_VERSION_1,)
-"""Scripts that lead from each schema version to the next; a published script is never changed."""
+_PAGE_SIZE: Final = 8192
+_KEPT_WAL_BYTES: Final = 64 * 2**20
+_CACHE_KIB: Final = 32 * 2**10
 
 
 class SqliteFile:
     """One ledger file: a connection that writes, one that reads what is committed, and fresh ones for long reads."""
 
     def __init__(self, path: Path, *, read_only: bool, wait_seconds: float) -> None:
-        self.path = path
+        self.path, self.read_only = path, read_only
         self._wait_seconds = wait_seconds
         self._write_lock, self._read_lock = Lock(), Lock()
         if read_only and not path.is_file():
@@ -83,25 +48,29 @@ class SqliteFile:
                 got=sqlite3.sqlite_version,
                 expected=".".join(map(str, OLDEST_SQLITE)),
             )
-        with _as_refusals():
-            self._writer = None if read_only else self._prepared()
-            self._reader = self._connect(read_only=True)
-            _refuse_foreign(self._reader, may_be_empty=False)
+        self._open = ExitStack()
+        with _as_refusals(), ExitStack() as opening:
+            if not read_only:
+                _make_folder(path.parent)
+                self._lock = opening.enter_context(closing(self._connect(f"{path.name}-lock", "rwc")))
+                self._writer = opening.enter_context(closing(self._connect(path.name, "rwc")))
+                self._prepare(self._writer)
+            self._reader = opening.enter_context(closing(self._connect(path.name, "ro")))
+            refuse_foreign(self._reader, may_be_empty=False)
+            self._open = opening.pop_all()
 
     def close(self) -> None:
-        """Close both connections."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
+        """Close all connections."""
+        self._open.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction that holds the write lock from its first statement: all of it is committed, or nothing."""
-        if self._writer is None:
+        if self.read_only:
             raise LedgerError(
                 "The ledger was opened for reading only. Open it for writing to append.", field="read_only"
             )
-        with self._write_lock, _as_refusals():
+        with self._write_lock, _as_refusals(), self._alone():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -111,6 +80,15 @@ class SqliteFile:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock file, a database that stays empty: its lock waits, and ends with the process."""
+        self._lock.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            self._lock.execute("ROLLBACK")
+
     def rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a short query over what is committed."""
         with self._read_lock, _as_refusals():
@@ -119,7 +97,7 @@ class SqliteFile:
     def stream(self, statement: str, values: tuple[Any, ...] = (), *, lenient: bool = False) -> Iterator[Any]:
         """Rows of a long query, one by one, as of its start; ``lenient`` reads texts that are not UTF-8 as well."""
         with _as_refusals():
-            connection = self._connect(read_only=True)
+            connection = self._connect(self.path.name, "ro")
             if lenient:
                 connection.text_factory = _any_text
             try:
@@ -134,97 +112,38 @@ class SqliteFile:
         except LedgerError as problem:
             return [problem.message]
 
-    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
-        address = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    def _connect(self, name: str, mode: str) -> sqlite3.Connection:
+        address = f"{self.path.absolute().with_name(name).as_uri()}?mode={mode}"
         return sqlite3.connect(
             address, uri=True, timeout=self._wait_seconds, isolation_level=None, check_same_thread=False
         )
 
-    def _prepared(self) -> sqlite3.Connection:
-        """A writing connection on a file whose schema is the newest known."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._connect(read_only=False)
-        try:
-            _refuse_foreign(connection, may_be_empty=True)
-            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # takes effect in a new file only
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
-            connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-            _migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Bring the file to the newest schema, and the connection to durable commits."""
+        refuse_foreign(connection, may_be_empty=True)
+        if not is_current(connection):
+            with self._alone():
+                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # takes effect in a new file only
+                connection.execute("PRAGMA journal_mode = WAL")
+                migrate(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
+        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
 
 
-_PAGE_SIZE: Final = 8192
-_KEPT_WAL_BYTES: Final = 64 * 2**20
-_CACHE_KIB: Final = 32 * 2**10
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise MissingToolError(
+            f"The ledger's folder {folder.name} cannot be made: {problem.strerror}. Grant access, or name another.",
+            field="path",
+            got=folder.name,
+        ) from problem
 
 
 def _any_text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _refuse_foreign(connection: sqlite3.Connection, *, may_be_empty: bool) -> None:
-    """Refuse a database of something else, and a ledger of a later version."""
-    version, application = _pragma(connection, "user_version"), _pragma(connection, "application_id")
-    is_empty = version == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application != APPLICATION_ID and not (is_empty and may_be_empty):
-        raise LedgerError("The file is a database, but not a decision ledger. Name another file.", field="path")
-    if version > len(MIGRATIONS):
-        raise LedgerError(
-            f"The ledger has schema version {version}, and this program knows {len(MIGRATIONS)}. Update the program.",
-            field="path",
-            got=version,
-            expected=len(MIGRATIONS),
-        )
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema forward, one process at a time."""
-    if _pragma(connection, "user_version") == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for version in range(_pragma(connection, "user_version"), len(MIGRATIONS)):
-            for statement in _statements(MIGRATIONS[version]):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; triggers hold semicolons, so SQLite itself says where one ends."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def expected_schema() -> dict[str, str]:
-    """The name and text of every table, index and trigger that a sound ledger has.
-
-    >>> "records_are_never_deleted" in expected_schema()
-    True
-    """
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        _migrate(connection)
-        return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from scoring.errors import LedgerError
 from scoring.ledger.appending import batch_member
 from scoring.ledger.chain import GENESIS, envelope, link
 from scoring.ledger.record import BATCH_KIND, Head
-from scoring.ledger.sqlite import expected_schema
+from scoring.ledger.schema import expected_schema
 from scoring.ledger.store import Ledger
 
 FINDING_CODES: Final = {
