@@ -104,7 +104,7 @@ def _booster(
     settings = dict(recipe.lightgbm)
     trees = settings.pop("n_trees")
     data = lightgbm.Dataset(values, target, feature_name=list(FEATURE_NAMES), free_raw_data=True)
-    parameters = {"objective": objective, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2, **settings, **more}
+    parameters = {"objective": objective, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 1, **settings, **more}
     return lightgbm.train(parameters, data, trees)
 
 

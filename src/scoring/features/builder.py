@@ -17,6 +17,7 @@ import ibis
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from scoring.errors import AsOfError, FeatureError, NotEligibleError, UnknownAccountError
 from scoring.features import arrears, balances, contacts, history, inflows, payments, promises, spending
@@ -72,7 +73,10 @@ class FeatureFrame:
 
 @lru_cache(maxsize=1)
 def _compiled() -> str:
-    return str(ibis.to_sql(feature_expression(ibis.literal(_MARKER)), dialect="duckdb"))
+    """The stages as one query: each stage is computed once and read by name by the later ones."""
+    texts = [(name, str(ibis.to_sql(stage, dialect="duckdb"))) for name, stage in feature_stages(ibis.literal(_MARKER))]
+    named = ",\n".join(f'"{name}" AS MATERIALIZED (\n{text}\n)' for name, text in texts[:-1])
+    return f"WITH {named}\n{texts[-1][1]}"
 
 
 @lru_cache(maxsize=1)
@@ -96,8 +100,8 @@ def feature_sql(as_of: date) -> str:
     return _compiled().replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
 
 
-def feature_expression(as_of: Any) -> Any:
-    """The whole feature table as one Ibis expression over the unbound event tables.
+def feature_stages(as_of: Any) -> list[tuple[str, Any]]:
+    """The feature table as Ibis expressions over the unbound event tables, in the order in which they are computed.
 
     Parameters
     ----------
@@ -105,36 +109,45 @@ def feature_expression(as_of: Any) -> Any:
 
     Returns
     -------
-    table, one row per account that has a statement known on ``as_of``
-        ``account_id``, ``customer_id``, ``position_*`` and one float32 column per feature.
+    list of (name, table)
+        A later stage reads an earlier one by its name. The last has one row per account with a statement known on
+        ``as_of``: ``account_id``, ``customer_id``, ``position_*``, and ``feature_*`` as float32.
     """
+    stages: list[tuple[str, Any]] = []
+
+    def stage(name: str, table: Any) -> Any:
+        stages.append((name, table))
+        return ibis.table(table.schema(), name=name)
+
     tables = unbound_tables()
-    known = known_on(as_of, tables)
-    billed = history.cycles(known, as_of)
-    placed = history.positions(known, billed, as_of)
-    families = (
-        (arrears.arrears(billed), "account_id"),
-        (payments.payment_amounts(known["payments"], as_of), "account_id"),
-        (payments.other_credits(known["payments"], as_of), "account_id"),
-        (payments.payment_cycles(billed), "account_id"),
-        (payments.dues(billed, as_of), "account_id"),
-        (balances.balances(billed, known["accounts"]), "account_id"),
-        (spending.spending(billed, known["accounts"]), "account_id"),
-        (promises.promises(known["promises"], known["payments"], as_of), "account_id"),
-        (contacts.contacts(known["contacts"], as_of), "account_id"),
-        (inflows.inflows(known["inflows"], as_of), "customer_id"),
-    )
+    read = ("accounts", "statements", "payments", "contacts", "promises", "standings", "inflows")
+    known = {name: stage(f"known_{name}", table) for name, table in known_on(as_of, {n: tables[n] for n in read}).items()}
+    walked = stage("walked", history.walk(known["statements"], known["payments"]))
+    billed = stage("billed", history.cycles(known, walked, as_of))
+    placed = stage("placed", history.positions(known, walked, billed, as_of))
+    families = {
+        "arrears": arrears.arrears(billed),
+        "payment_amounts": payments.payment_amounts(known["payments"], as_of),
+        "other_credits": payments.other_credits(known["payments"], as_of),
+        "payment_cycles": payments.payment_cycles(billed),
+        "dues": payments.dues(billed, as_of),
+        "balances": balances.balances(billed, known["accounts"]),
+        "spending": spending.spending(billed, known["accounts"]),
+        "promise_history": promises.promises(known["promises"], known["payments"], as_of),
+        "contact_history": contacts.contacts(known["contacts"], as_of),
+        "inflow_history": inflows.inflows(known["inflows"], as_of),
+    }
     wide = placed
-    for family, key in families:
-        wide = wide.left_join(family, key).drop(f"{key}_right")
+    for name, family in families.items():
+        key = family.columns[0]
+        wide = history.without(wide.left_join(stage(name, family), key), f"{key}_right")
     observed = ibis.table({name: "boolean" for name in sorted(tables)}, name="observed")
-    wide = wide.cross_join(observed.rename({f"observed_{name}": name for name in ("promises", "contacts")}).select(
-        "observed_promises", "observed_contacts"
-    ))
-    wide = _with_ratios(_with_counts(wide), as_of)
+    wide = wide.cross_join(observed.select(observed_promises=observed.promises, observed_contacts=observed.contacts))
+    wide = _with_ratios(_with_counts(stage("wide", wide)), as_of)
     position = {f"position_{name}": wide[name] for name in POSITION_COLUMNS}
     features = {f"feature_{name}": wide[name].cast("float32") for name in FEATURE_NAMES}
-    return wide.select("account_id", "customer_id", **position, **features).order_by("account_id")
+    stages.append(("features", wide.select("account_id", "customer_id", **position, **features)))
+    return stages
 
 
 def _with_counts(wide: Any) -> Any:
@@ -242,14 +255,14 @@ def pick(frame: FeatureFrame, account_ids: tuple[str, ...], known_ids: frozenset
 
 def refuse_as_of(portfolio: Portfolio, as_of: date) -> None:
     """Refuse a day that the data cannot answer for: before the first statement, or after the extract."""
-    first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchone()
-    if first is None or first[0] is None or as_of < max(first[0], _FAR_BACK):
-        seen = "there is no statement at all" if first is None or first[0] is None else f"the first statement is of {first[0]}"
+    first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchall()[0][0]
+    if first is None or as_of < max(first, _FAR_BACK):
+        seen = "there is no statement at all" if first is None else f"the first statement is of {first}"
         raise AsOfError(
             f"as_of {as_of} lies before the data: {seen}. Choose a later day or load earlier statements.",
             field="as_of",
             got=as_of.isoformat(),
-            expected=None if first is None or first[0] is None else f">= {first[0]}",
+            expected=None if first is None else f">= {first}",
         )
     last = portfolio.extract_on + timedelta(days=MAX_DAYS_AFTER_EXTRACT)
     if portfolio.folder is not None and as_of > last:
@@ -275,5 +288,7 @@ def _frame(table: Any, as_of: date) -> FeatureFrame:
             field=FEATURE_NAMES[place],
         )
     kept = table.select(["account_id", "customer_id", *(f"position_{name}" for name in POSITION_COLUMNS)])
-    positions = kept.rename_columns(["account_id", "customer_id", *POSITION_COLUMNS]).to_pandas()
-    return FeatureFrame(as_of, positions, values)
+    kept = kept.rename_columns(["account_id", "customer_id", *POSITION_COLUMNS])
+    # DuckDB sums whole numbers as 128-bit decimals; amounts fit 64 bits, and a cast refuses one that does not.
+    whole = [field.with_type(pa.int64()) if pa.types.is_decimal(field.type) else field for field in kept.schema]
+    return FeatureFrame(as_of, kept.cast(pa.schema(whole)).to_pandas(), values)

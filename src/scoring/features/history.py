@@ -83,9 +83,10 @@ def walk(statements: Any, payments: Any) -> Any:
         required_cents=events.minimum_cents.sum().over(so_far),
         running=(events.minimum_cents - events.paid_cents).sum().over(so_far),
     )
-    return summed.mutate(
+    walked = summed.mutate(
         unpaid_cents=summed.running - ibis.least(summed.running.min().over(so_far), 0), is_statement=summed.turn == 0
-    ).drop("turn", "cut_on")
+    )
+    return without(walked, "turn", "cut_on")
 
 
 def oldest_unpaid_due(questions: Any, statements: Any) -> Any:
@@ -131,8 +132,15 @@ def oldest_unpaid_due(questions: Any, statements: Any) -> Any:
     return answered.filter(answered.is_question == 1).select("account_id", "ask_on", "oldest_due_on")
 
 
-def cycles(known: Tables, as_of: Any) -> Any:
+def cycles(known: Tables, walked: Any, as_of: Any) -> Any:
     """One row per billing cycle known on ``as_of``, with what was paid in it and the days past due when it was cut.
+
+    Parameters
+    ----------
+    known : mapping of tables
+        Event tables as known on ``as_of``.
+    walked : table
+        The result of `walk` on them.
 
     Returns
     -------
@@ -142,7 +150,6 @@ def cycles(known: Tables, as_of: Any) -> Any:
         ``is_closed`` (the next statement has been cut, so what was paid is final), ``age_days``.
     """
     statements = known["statements"]
-    walked = walk(statements, known["payments"])
     cut = walked.filter(walked.is_statement)
     at_cut = cut.group_by(["account_id", "statement_on"]).agg(
         required_cents=cut.required_cents.max(), unpaid_cents=cut.unpaid_cents.max()
@@ -157,7 +164,7 @@ def cycles(known: Tables, as_of: Any) -> Any:
         n_paid=paid.count(),
         first_paid_on=paid.paid_on.min(),
     )
-    joined = stated.left_join(by_cycle, ["account_id", "statement_on"]).drop("account_id_right", "statement_on_right")
+    joined = without(stated.left_join(by_cycle, ["account_id", "statement_on"]), "account_id_right", "statement_on_right")
     questions = stated.select(
         account_id=stated.account_id, ask_on=stated.statement_on, covered_cents=stated.required_cents - stated.unpaid_cents
     )
@@ -175,15 +182,15 @@ def cycles(known: Tables, as_of: Any) -> Any:
     ).mutate(is_closed=ibis._.cycle_no > 1)
 
 
-def positions(known: Tables, billed: Any, as_of: Any) -> Any:
+def positions(known: Tables, walked: Any, billed: Any, as_of: Any) -> Any:
     """Where each account with a statement stands at the end of ``as_of``.
 
     Parameters
     ----------
     known : mapping of tables
         Event tables as known on ``as_of``.
-    billed : table
-        The result of `cycles`.
+    walked, billed : tables
+        The results of `walk` and `cycles`.
 
     Returns
     -------
@@ -193,7 +200,6 @@ def positions(known: Tables, billed: Any, as_of: Any) -> Any:
         ``n_unpaid_minimums``, ``last_minimum_due_cents`` (null where the source has none), ``balance_cents``,
         ``statement_on``, ``due_on``, and the holds ``is_charged_off``, ``is_deceased``, ``is_disputed``, ``is_on_kept_plan``.
     """
-    walked = walk(known["statements"], known["payments"])
     paid = walked.paid_cents.sum() + ibis.least(walked.running.min(), 0)
     covered = walked.group_by("account_id").agg(covered_cents=paid)
     unpaid = billed.join(covered, "account_id")
@@ -221,7 +227,7 @@ def positions(known: Tables, billed: Any, as_of: Any) -> Any:
         dpd=dpd,
         past_due_cents=reported.ifelse((reported_dpd > 0).ifelse(stake, 0), here.past_due_cents.coalesce(0)).cast("int64"),
         cure_amount_cents=reported.ifelse(stake, here.open_cents.coalesce(0)).cast("int64"),
-        n_unpaid_minimums=here.n_unpaid_minimums,
+        n_unpaid_minimums=reported.ifelse(ibis.null("int64"), here.n_unpaid_minimums),
         last_minimum_due_cents=here.minimum_due_cents,
         balance_cents=here.balance_cents,
         statement_on=here.statement_on,
@@ -244,10 +250,16 @@ def _with_holds(placed: Any, standings: Any) -> Any:
         plan_signed=has("plan_signed"),
         plan_breached=has("plan_breached"),
     )
-    held = placed.left_join(flags, "account_id").drop("account_id_right")
-    return held.mutate(
+    held = without(placed.left_join(flags, "account_id"), "account_id_right")
+    marked = held.mutate(
         is_charged_off=held.is_charged_off.coalesce(False),
         is_deceased=held.is_deceased.coalesce(False),
         is_disputed=held.is_disputed.coalesce(False),
         is_on_kept_plan=held.plan_signed.coalesce(False) & ~held.plan_breached.coalesce(False),
-    ).drop("plan_signed", "plan_breached")
+    )
+    return without(marked, "plan_signed", "plan_breached")
+
+
+def without(table: Any, *names: str) -> Any:
+    """A table less some columns, by naming those that stay: the SQL text, whose hash is kept, must not depend on set order."""
+    return table.select(*(name for name in table.columns if name not in names))

@@ -1,0 +1,251 @@
+"""The nightly run: a portfolio and a day in; scores, plan, ledger records and queue files out.
+
+The ledger comes first: a record is there before anyone can read a queue. Records go in as one batch, files appear in one rename,
+and everything is derived from the inputs alone, so a run that was killed is simply run again: same ids, no duplicates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from scoring.decisions.capacity import Capacity, read_capacity
+from scoring.decisions.plan import Plan, decide, plan_summary
+from scoring.decisions.treatments import treatment_table
+from scoring.errors import BadRequestError, BundleError, MissingToolError
+from scoring.features.builder import build, feature_spec_hash
+from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
+from scoring.ledger.decision_record import Circumstances, record_blocks
+from scoring.ledger.record import Batch, StoredBatch
+from scoring.ledger.store import Ledger
+from scoring.portfolio.reading import Portfolio, read_portfolio
+from scoring.scores.bundle import Bundle
+from scoring.scores.pins import Pin, load_champion
+from scoring.scores.scores import Scores, score
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
+
+PLAN_FILE: Final = "plan.json"
+CURRENT: Final = "current.json"
+QUEUE_COLUMNS: Final = (
+    "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
+    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "decision_id",
+)  # fmt: skip
+DECISION_COLUMNS: Final = (
+    "decision_id", "account_id", "as_of", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
+    "propensity", "explored", "holdout", "reason",
+)  # fmt: skip
+SMALLEST_FREE_DISK: Final = 1 << 30
+DUCKDB_MEMORY: Final = "1500MB"
+
+
+@dataclass(frozen=True)
+class NightlyRun:
+    """What a run gives back: the summary written as ``plan.json``, and where things are."""
+
+    run_id: str
+    out: Path
+    summary: dict[str, Any]
+    already_recorded: bool
+
+
+def run_plan(
+    folder: Path,
+    *,
+    as_of: date,
+    out: Path,
+    home: Path,
+    recorded_at: datetime,
+    capacity_file: Path | None = None,
+    threads: int = 2,
+    progress: Callable[[str], None] = lambda message: None,
+) -> NightlyRun:
+    """Score a portfolio, make one plan, record every decision, write the queues.
+
+    Parameters
+    ----------
+    folder : Path
+        Event tables.
+    as_of : date
+        What was known by the end of this day.
+    out : Path
+        New, empty, or an earlier plan's folder, which is replaced in one step.
+    home : Path
+        State folder: pinned bundle, ledger, plans.
+    recorded_at : datetime
+        UTC instant of writing; not part of any decision.
+
+    Returns
+    -------
+    NightlyRun
+
+    Raises
+    ------
+    ScoringError
+        Before anything is written: bad portfolio, capacity, as-of or bundle, or an ``out`` that holds something else.
+    """
+    _refuse_foreign(out)
+    _refuse_full_disk(home)
+    capacity = read_capacity(capacity_file)
+    pin, bundle = load_champion(home)
+    progress("reading the portfolio")
+    portfolio = read_portfolio(folder, threads=threads, memory_limit=DUCKDB_MEMORY)
+    refuse_other_currency(portfolio, bundle)
+    progress("features")
+    frame = build(portfolio, as_of)
+    progress(f"scores and contributions of {len(frame):,} accounts")
+    scores = score(bundle, frame, threads=threads)
+    progress("plan")
+    shared = circumstances(portfolio, bundle, as_of, capacity)
+    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id)
+    progress("ledger")
+    summary = _summary(plan, scores, pin, bundle, portfolio, shared)
+    batch = Batch(shared.run_id, "decision", as_of, summary)
+    with Ledger.open(home / "ledger.db") as ledger:
+        stored = ledger.append_batch(batch, record_blocks(plan, scores, bundle, shared), recorded_at=recorded_at)
+    progress("queue files")
+    _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])
+    _point_at(home, shared.run_id, folder, as_of)
+    return NightlyRun(shared.run_id, out, summary, stored.already_there)
+
+
+def circumstances(portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: dict[Channel, Capacity]) -> Circumstances:
+    """What all decisions of a run share; the run id is a hash of everything that can change a decision."""
+    limits = {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
+    inputs = [
+        RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
+        treatment_table().version, limits,
+    ]  # fmt: skip
+    run_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return Circumstances(
+        run_id=run_id,
+        trigger="plan",
+        data_fingerprint=portfolio.fingerprint,
+        currency=portfolio.currency,
+        policy={"profile": "holds_only", "treatments": treatment_table().version},
+        environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
+    )
+
+
+def refuse_other_currency(portfolio: Portfolio, bundle: Bundle) -> None:
+    """Refuse a portfolio in another currency than the bundle's: its amounts and thresholds would mean something else."""
+    if portfolio.currency != bundle.manifest["currency"]:
+        raise BundleError(
+            f"The portfolio is in {portfolio.currency or 'no stated currency'} and the bundle was trained in {bundle.manifest['currency']}: amounts "
+            "and thresholds would mean something else. Train and promote on a portfolio of the same currency.",
+            field="currency",
+            got=portfolio.currency,
+            expected=bundle.manifest["currency"],
+        )
+
+
+def _summary(
+    plan: Plan, scores: Scores, pin: Pin, bundle: Bundle, portfolio: Portfolio, shared: Circumstances
+) -> dict[str, Any]:
+    return {
+        "run_id": shared.run_id,
+        "as_of": scores.frame.as_of.isoformat(),
+        "bundle": {"id": bundle.bundle_id, "version": pin.version, "approver": pin.approver, "approved_at": pin.approved_at},
+        "policy": dict(shared.policy),
+        "portfolio": {
+            "fingerprint": portfolio.fingerprint, "extract_on": portfolio.extract_on.isoformat(), "currency": portfolio.currency,
+            "observed_tables": sorted(portfolio.observed),
+        },
+        "feature_spec_hash": feature_spec_hash(),
+        "solver": {"method": "deferred acceptance", "bound": "Lagrangian dual at the stated prices"},
+        **plan_summary(plan),
+    }  # fmt: skip
+
+
+def _ledger_facts(stored: StoredBatch) -> dict[str, Any]:
+    return {"batch_id": stored.batch_id, "n_records": stored.n_records, "first_seq": stored.first_seq, "last_seq": stored.last_seq}
+
+
+def _publish(plan: Plan, scores: Scores, summary: dict[str, Any], out: Path, kept: Path) -> None:
+    """Write all files beside their place and rename once; the state folder keeps what the service reads."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".plan-", dir=out.parent))
+    try:
+        _write_files(plan, scores, summary, scratch)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        own = Path(tempfile.mkdtemp(prefix=".plan-", dir=kept.parent))
+        for name in ("scores.parquet", "decisions.parquet", PLAN_FILE):
+            shutil.copy2(scratch / name, own / name)
+        _swap_in(own, kept)
+        _swap_in(scratch, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_files(plan: Plan, scores: Scores, summary: dict[str, Any], place: Path) -> None:
+    scores.table.to_parquet(place / "scores.parquet", index=False)
+    plan.decisions[list(DECISION_COLUMNS)].to_parquet(place / "decisions.parquet", index=False)
+    for channel, queue in queues(plan, scores).items():
+        queue.to_parquet(place / f"queue_{channel}.parquet", index=False)
+        queue.to_csv(place / f"queue_{channel}.csv", index=False, lineterminator="\n")
+    (place / PLAN_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def queues(plan: Plan, scores: Scores) -> dict[str, pd.DataFrame]:
+    """One table per contact channel in rank order; a channel without work has an empty one."""
+    joined = pd.concat([plan.decisions, scores.table.drop(columns=["account_id", "as_of"])], axis=1)
+    ordered = joined.sort_values(["channel", "rank"], kind="stable")
+    names = np.asarray(ordered["channel"])
+    return {str(c): ordered.loc[names == str(c), list(QUEUE_COLUMNS)].reset_index(drop=True) for c in CONTACT_CHANNELS}
+
+
+def _swap_in(fresh: Path, place: Path) -> None:
+    """Put a finished folder in place; an earlier one is moved aside first and removed last."""
+    fresh.chmod(0o755)
+    old = fresh.with_name(fresh.name + ".old")
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _point_at(home: Path, run_id: str, folder: Path, as_of: date) -> None:
+    """Tell the service which plan is current, in one step."""
+    path = home / "plans" / CURRENT
+    scratch = path.with_suffix(".tmp")
+    scratch.write_text(
+        json.dumps({"run_id": run_id, "plan": run_id[:16], "portfolio": str(folder.resolve()), "as_of": as_of.isoformat()}) + "\n", encoding="utf-8"
+    )
+    os.replace(scratch, path)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse to replace a folder that is not an earlier plan."""
+    if out.exists() and not out.is_dir():
+        raise BadRequestError(f"--out {out} is a file. Name a folder.", field="out", got=str(out))
+    if out.is_dir() and any(out.iterdir()) and not (out / PLAN_FILE).is_file():
+        raise BadRequestError(
+            f"--out {out} holds files that are not a plan ({PLAN_FILE} is missing), so it is left alone. Name a new or empty folder.",
+            field="out",
+            got=str(out),
+        )
+
+
+def _refuse_full_disk(home: Path) -> None:
+    there = home if home.exists() else home.absolute().parent
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if free < SMALLEST_FREE_DISK:
+        raise MissingToolError(
+            f"Only {free >> 20} MB are free under {there}; a plan needs at least {SMALLEST_FREE_DISK >> 20} MB. Free some disk or set SCORING_HOME.",
+            field="disk",
+            got=free,
+            expected=SMALLEST_FREE_DISK,
+        )

@@ -1,0 +1,100 @@
+"""Treatments: the default matrix of segment and stage, read from a dated table, for all accounts at once."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scoring.errors import PolicyError
+from scoring.resources import data_folder
+from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Evidence, Segment, Stage, Treatment
+
+NEVER_BY_SCORE: Final = HUMAN_ONLY_CHANNELS
+_ROWS: Final = (*(str(segment) for segment in Segment), str(Evidence.INSUFFICIENT))
+_STAGE_FIRST_DPD: Final = {Stage.EARLY: 0, Stage.MID: 30, Stage.LATE: 90}
+
+
+@dataclass(frozen=True)
+class TreatmentTable:
+    """The matrix as arrays: one row per (segment or missing evidence) x stage.
+
+    Attributes
+    ----------
+    treatments : array (n_rows * n_stages,) of str
+    suitable : array (n_rows * n_stages, n_channels), int
+        Preference of each contact channel, 1 = first; 0 = not used.
+    self_cure_above : float
+        Willingness without contact above which the willing and able are left alone.
+    version : str
+        SHA-256 of the file.
+    """
+
+    treatments: npt.NDArray[np.object_]
+    suitable: npt.NDArray[np.int64]
+    self_cure_above: float
+    version: str
+
+
+@lru_cache(maxsize=1)
+def treatment_table() -> TreatmentTable:
+    """Read and check ``data/reference/treatments.toml``.
+
+    Raises
+    ------
+    PolicyError
+        ``bad_policy``: a row is missing, or names an unknown treatment or channel, or one that a score may never choose.
+
+    Examples
+    --------
+    >>> treatment_table().self_cure_above
+    0.9
+    """
+    text = (data_folder() / "reference" / "treatments.toml").read_text(encoding="utf-8")
+    raw = tomllib.loads(text)
+    cells = [(row, str(stage)) for row in _ROWS for stage in Stage]
+    treatments = np.array([_cell(raw, row, stage)["treatment"] for row, stage in cells], dtype=object)
+    suitable = np.zeros((len(cells), len(CONTACT_CHANNELS)), dtype=np.int64)
+    names = [str(channel) for channel in CONTACT_CHANNELS]
+    for place, (row, stage) in enumerate(cells):
+        for preference, channel in enumerate(_cell(raw, row, stage)["channels"], start=1):
+            suitable[place, names.index(channel)] = preference
+    return TreatmentTable(treatments, suitable, float(raw["self_cure_above"]), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _cell(raw: dict[str, Any], row: str, stage: str) -> dict[str, Any]:
+    try:
+        cell: dict[str, Any] = raw[row][stage]
+        Treatment(cell["treatment"])
+    except (KeyError, ValueError) as error:
+        raise PolicyError(f"treatments.toml, [{row}] {stage}: missing, or an unknown treatment.", field=f"{row}.{stage}") from error
+    allowed = {str(channel) for channel in CONTACT_CHANNELS if channel not in NEVER_BY_SCORE}
+    if set(cell["channels"]) - allowed:
+        raise PolicyError(
+            f"treatments.toml, [{row}] {stage}: {sorted(set(cell['channels']) - allowed)} may not be chosen by a score.",
+            field=f"{row}.{stage}",
+            got=cell["channels"],
+            expected=sorted(allowed),
+        )
+    return cell
+
+
+def cells_of(scores: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """The matrix row of each account: its segment (or missing evidence) and stage.
+
+    Examples
+    --------
+    >>> seen = pd.DataFrame({"segment": ["willing_able"], "evidence": ["sufficient"], "dpd": [45]})
+    >>> str(treatment_table().treatments[cells_of(seen)[0]])
+    'reminder'
+    """
+    missing = scores["evidence"].to_numpy() == str(Evidence.INSUFFICIENT)
+    row = pd.Index(_ROWS).get_indexer(np.where(missing, str(Evidence.INSUFFICIENT), scores["segment"].to_numpy()))
+    stage = np.searchsorted(list(_STAGE_FIRST_DPD.values()), scores["dpd"].to_numpy(), side="right") - 1
+    return np.asarray(row * len(_STAGE_FIRST_DPD) + stage, dtype=np.int64)

@@ -1,0 +1,251 @@
+"""The decision record: what was known, scored, allowed, weighed and chosen for one account, as canonical JSON by column.
+
+It holds what an explanation and a replay need, so that neither runs the models on today's data: the features, both scores with
+their margins and contributions by reason group, up to four reasons each, the candidates with their value and the price of
+a place, the choice and the runner-up. Amounts are whole minor units. Field groups follow section 3.1 of the contact rulebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scoring.decisions.plan import RULE, Plan
+from scoring.features.builder import feature_spec_hash
+from scoring.features.registry import FEATURES
+from scoring.ledger.canonical import canonical_column
+from scoring.scores.bundle import EXPLAINED, Bundle
+from scoring.scores.scores import Scores, channel_effects, group_contributions
+from scoring.vocabulary import CONTACT_CHANNELS
+
+SCHEMA: Final = "decision/1"
+BLOCK_ROWS: Final = 10_000
+MOST_REASONS: Final = 4
+SMALLEST_REASON_SHARE: Final = 0.02
+"""A group below this share of all movement is no reason (SCIENCE section 5)."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What all decisions of a run share and every record states.
+
+    Attributes
+    ----------
+    run_id : str
+    trigger : str
+        ``plan`` or ``request``.
+    data_fingerprint : str
+    policy : mapping
+        Contact-policy profile, version, hash and status; what it could and could not judge.
+    environment : mapping
+        Library versions and whatever a replay must match.
+    """
+
+    run_id: str
+    trigger: str
+    data_fingerprint: str
+    currency: str
+    policy: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+
+def record_blocks(
+    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, policy_results: pa.Array | None = None
+) -> Iterator[pa.Table]:
+    """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
+
+    Parameters
+    ----------
+    policy_results : pyarrow array of struct or list, optional
+        Per account, what the contact policy said about each channel.
+    """
+    for start in range(0, len(plan.decisions), BLOCK_ROWS):
+        rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
+        tree = _tree(plan, scores, bundle, shared, policy_results, rows)
+        yield pa.table(
+            {
+                "record_id": pa.array(plan.decisions["decision_id"].iloc[rows], type=pa.string()),
+                "account_id": pa.array(plan.decisions["account_id"].iloc[rows], type=pa.string()),
+                "body": canonical_column(tree),
+            }
+        )
+
+
+def _tree(
+    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, policy_results: pa.Array | None, rows: slice
+) -> dict[str, Any]:
+    decided = plan.decisions.iloc[rows]
+    scored = scores.table.iloc[rows]
+    return {
+        "account_ref": _text(decided["account_id"]),
+        "as_of": scores.frame.as_of.isoformat(),
+        "candidates": _candidates(plan, rows),
+        "choice": {
+            "channel": _text(decided["channel"]),
+            "exploration": {
+                "explored": _array(decided["explored"]),
+                "holdout": _array(decided["holdout"]),
+                "propensity": _array(decided["propensity"]),
+            },
+            "margin_cents": _rounded(_margin(plan, rows)),
+            "priority_formula": RULE,
+            "priority_value_cents": _array(decided["priority_value_cents"]),
+            "queue_rank": _array(decided["rank"]),
+            "reason": _text(decided["reason"]),
+            "runner_up": _text(decided["runner_up_channel"]),
+            "treatment": _text(decided["treatment"]),
+        },
+        "currency": shared.currency,
+        "decision_id": _text(decided["decision_id"]),
+        "decision_kind": "choose_channel",
+        "environment": dict(shared.environment),
+        "input": {
+            "data_fingerprint": shared.data_fingerprint,
+            "feature_spec_hash": feature_spec_hash(),
+            "features": features_as_stored(scores.frame.values[rows]),
+        },
+        "model": {
+            "bundle_id": bundle.bundle_id,
+            "recipe": bundle.manifest["recipe"],
+            "reference_population": bundle.manifest["reference_population"],
+        },
+        "policy": {
+            **shared.policy,
+            **({} if policy_results is None else {"results": policy_results[rows.start : rows.stop]}),
+        },
+        "run_id": shared.run_id,
+        "schema": SCHEMA,
+        "scores": {
+            **{name: _score(name, scores, rows) for name in EXPLAINED},
+            "bucket": _text(scored["bucket"]),
+            "cure_amount_cents": _array(scored["cure_amount_cents"]),
+            "dpd": _array(scored["dpd"]),
+            "evidence": _text(scored["evidence"]),
+            "p_full": _array(scored["p_full"]),
+            "past_due_cents": _array(scored["past_due_cents"]),
+            "payable_cents": {side: _array(scored[f"payable_{side}_cents"]) for side in ("low", "mid", "high")},
+            "segment": _text(scored["segment"]),
+            "w_logged": _array(scored["w_logged"]),
+            "w_none": _array(scored["w_none"]),
+        },
+        "trigger": shared.trigger,
+    }
+
+
+def _score(name: str, scores: Scores, rows: slice) -> dict[str, Any]:
+    parts = scores.contributions[name][rows]
+    groups, by_group = group_contributions(parts)
+    return {
+        "expected_margin": pa.array(parts[:, -1]),
+        "groups": {group: pa.array(by_group[:, place]) for place, group in enumerate(groups)},
+        "margin": pa.array(scores.margins[name][rows]),
+        "reasons": reasons(parts, scores.frame.values[rows]),
+        "scale": "log-odds",
+    }
+
+
+def reasons(parts: Floats, values: npt.NDArray[np.float32]) -> pa.Array:
+    """Up to four reasons per row: groups by the size of their contribution, each with its strongest feature and value.
+
+    Parameters
+    ----------
+    parts : array (n, n_features + 1)
+        Contributions in log-odds, expected margin last.
+    values : array (n, n_features)
+
+    Returns
+    -------
+    pyarrow list array of struct
+        ``group``, ``contribution`` (log-odds, signed), ``feature``, ``value`` (null: not on file). Groups below 2 % of all
+        movement are left out; ties keep the order of the groups.
+    """
+    groups, by_group = group_contributions(parts)
+    size = np.abs(by_group)
+    order = np.argsort(-size, axis=1, kind="stable")[:, :MOST_REASONS]
+    picked = np.take_along_axis(by_group, order, axis=1)
+    told = np.abs(picked) > SMALLEST_REASON_SHARE * size.sum(axis=1, keepdims=True)
+    strongest = _strongest_features(parts, groups)
+    features = np.take_along_axis(strongest, order, axis=1)[told]
+    seen = np.take_along_axis(values.astype(np.float64), np.take_along_axis(strongest, order, axis=1), axis=1)[told]
+    entries = pa.StructArray.from_arrays(
+        [
+            pa.array(picked[told]),
+            pa.array(_FEATURE_NAMES[features], type=pa.string()),
+            pa.array(np.array(groups, dtype=object)[order[told]], type=pa.string()),
+            _short(seen),
+        ],
+        names=["contribution", "feature", "group", "value"],
+    )
+    ends = np.concatenate([[0], np.cumsum(told.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), entries)
+
+
+_FEATURE_NAMES: Final = np.array([feature.name for feature in FEATURES], dtype=object)
+
+
+def _strongest_features(parts: Floats, groups: list[str]) -> npt.NDArray[np.int64]:
+    """Per row and group, the column of the feature with the largest contribution."""
+    strongest = np.empty((len(parts), len(groups)), dtype=np.int64)
+    for place, group in enumerate(groups):
+        members = np.array([column for column, feature in enumerate(FEATURES) if str(feature.group) == group])
+        strongest[:, place] = members[np.abs(parts[:, members]).argmax(axis=1)]
+    return strongest
+
+
+def features_as_stored(values: npt.NDArray[np.float32]) -> pa.Array:
+    """Feature rows as lists of the shortest decimals that give the same float32 back; null where not observed.
+
+    Examples
+    --------
+    >>> features_as_stored(np.array([[0.1, np.nan]], dtype=np.float32)).to_pylist()
+    [[0.1, None]]
+    """
+    ends = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), _short(values.reshape(-1)))
+
+
+def _short(values: npt.NDArray[Any]) -> pa.Array:
+    """Float32 values as doubles with the shortest decimal text, NaN as null."""
+    single = pa.array(values.astype(np.float32), mask=np.isnan(values))
+    return pc.cast(pc.cast(single, pa.string()), pa.float64())
+
+
+def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
+    """Per channel: net value (null where it is not suitable or not lawful), unit cost and the price of a place."""
+    found: dict[str, Any] = {}
+    for place, channel in enumerate(CONTACT_CHANNELS):
+        found[str(channel)] = {
+            "cost_cents": channel_effects()[channel].cost_cents,
+            "price_cents": round(plan.prices[channel], 2),
+            "value_cents": _rounded(plan.values[rows, place]),
+        }
+    return found
+
+
+def _margin(plan: Plan, rows: slice) -> Floats:
+    """By how much the choice beats the runner-up; the best value itself where nothing else is worth anything."""
+    values = np.where(plan.values[rows] > 0, plan.values[rows], 0.0)
+    ordered = np.sort(np.concatenate([values, np.zeros((len(values), 1))], axis=1), axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
+
+
+def _rounded(values: Floats) -> pa.Array:
+    """Amounts to a hundredth of a minor unit; null where there is none."""
+    finite = np.isfinite(values)
+    return pa.array(np.round(np.where(finite, values, 0.0), 2), mask=~finite)
+
+
+def _array(column: Any) -> pa.Array:
+    return pa.array(column.to_numpy())
+
+
+def _text(column: Any) -> pa.Array:
+    return pa.array(column.to_numpy(dtype=object), type=pa.string())
