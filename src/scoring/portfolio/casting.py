@@ -80,6 +80,16 @@ def refuse_falsified(
     ------
     PortfolioError
         ``bad_portfolio``: table, column, how many values, one of them, what is expected.
+
+    Examples
+    --------
+    >>> from scoring.portfolio.contracts import contracts
+    >>> rows = "(SELECT '12.5' AS amount_cents)"
+    >>> refuse_falsified(duckdb.connect(), contracts()["payments"], rows, {"amount_cents": "VARCHAR"})
+    Traceback (most recent call last):
+    ...
+    scoring.errors.PortfolioError: Table payments, column amount_cents: 1 value cannot be read as int64 without loss, \
+for example '12.5' (delivered as VARCHAR). Deliver whole numbers, e.g. 1250.
     """
     guarded = {
         column.name: found.falsified

@@ -73,6 +73,12 @@ def read_csv_as_text(path: Path) -> pa.Table:
     ------
     PortfolioError
         ``bad_portfolio``: empty, not UTF-8, a row with too few or too many fields, a column twice.
+
+    Examples
+    --------
+    >>> from scoring.resources import data_folder
+    >>> read_csv_as_text(data_folder() / "sample" / "consents.csv")["kind"].to_pylist()
+    ['opt_out', 'opt_out', 'night_contact']
     """
     try:
         with pa_csv.open_csv(path) as reader:

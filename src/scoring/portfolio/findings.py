@@ -80,6 +80,12 @@ def counted(
     """The finding of a query that yields one key (column ``example``) per row at fault; empty where it yields none.
 
     ``message`` may hold ``{rows}``.
+
+    >>> from scoring.portfolio.contracts import contracts
+    >>> keys = "SELECT unnest(['A1', 'A2']) AS example"
+    >>> said = {"code": "odd", "severity": "warning", "message": "{rows} accounts are odd. Look at them."}
+    >>> [f.message for f in counted(duckdb.connect(), contracts()["accounts"], keys, **said)]
+    ['2 accounts are odd. Look at them.']
     """
     [(rows, examples)] = connection.execute(
         f"SELECT count(*), min(example, {MAX_EXAMPLES}) FROM ({selected})"  # noqa: S608  built from contracts

@@ -45,7 +45,12 @@ WHERE minimum_due_cents IS NULL AND reported_dpd IS NOT NULL AND balance_cents >
 
 
 def status_findings(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """``status_knows_the_future`` for the worst statement day, or nothing where statuses behave or are not used."""
+    """``status_knows_the_future`` for the worst statement day, or nothing where statuses behave or are not used.
+
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> status_findings(portfolio_from_tables(SMALLEST).connection)
+    []
+    """
     worst = connection.execute(
         f"""
         SELECT statement_on, count(*) FILTER (WHERE is_unpaid) AS unpaid,

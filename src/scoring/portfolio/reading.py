@@ -221,7 +221,7 @@ consents, contacts, inflows, promises, protected, standings.
     return _portfolio(connection, sources, {}, digest.hexdigest(), None, {})
 
 
-SMALLEST: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
+SMALLEST: Final[dict[str, list[dict[str, Any]]]] = {
     "accounts": [
         {
             "account_id": "A1",

@@ -26,7 +26,16 @@ class RowRule:
 
 
 def row_findings(connection: duckdb.DuckDBPyConnection, contract: TableContract, rules: list[RowRule]) -> list[Finding]:
-    """One finding per rule that any row breaks: counted in one scan, ids looked up only where there are any."""
+    """One finding per rule that any row breaks: counted in one scan, ids looked up only where there are any.
+
+    >>> from scoring.portfolio.contracts import contracts
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> payments = [SMALLEST["payments"][0] | {"amount_cents": -1}]
+    >>> connection = portfolio_from_tables(SMALLEST | {"payments": payments}).connection
+    >>> rules = row_rules(contracts()["payments"], date(2025, 4, 1))
+    >>> [(f.code, f.examples) for f in row_findings(connection, contracts()["payments"], rules)]
+    [('out_of_range', ('P1',))]
+    """
     if not rules:
         return []
     counts = ", ".join(f"count(*) FILTER (WHERE {rule.fault})" for rule in rules)

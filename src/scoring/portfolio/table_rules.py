@@ -11,7 +11,14 @@ from scoring.portfolio.findings import Finding, counted, key_of
 
 
 def table_findings(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> list[Finding]:
-    """What the rows of one table say about each other and about their accounts."""
+    """What the rows of one table say about each other and about their accounts.
+
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> twice = [*SMALLEST["payments"], *SMALLEST["payments"]]
+    >>> connection = portfolio_from_tables(SMALLEST | {"payments": twice}).connection
+    >>> [f.code for f in table_findings(connection, contracts()["payments"])]
+    ['duplicate_key', 'duplicate_content']
+    """
     return [
         *_duplicate_keys(connection, contract),
         *_orphans(connection, contract),
@@ -119,7 +126,12 @@ def _repeats(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> 
 
 
 def twin_accounts(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """Accounts whose limit and whole history of at least three non-zero statements equal another account's."""
+    """Accounts whose limit and whole history of at least three non-zero statements equal another account's.
+
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> twin_accounts(portfolio_from_tables(SMALLEST).connection)
+    []
+    """
     statement = "hash(statement_on, due_on, balance_cents, minimum_due_cents, reported_dpd)"
     return counted(
         connection,
