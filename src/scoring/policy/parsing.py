@@ -105,6 +105,8 @@ def read_counter(section: Section, name: str) -> Counter:
         directions=(directions,) if isinstance(directions, str) else tuple(directions),
         min_seconds=section.integer("min_seconds", 0, least=0),
     )
+    if counter.outcomes and counter.outcomes & counter.not_counted:
+        section.refuse(f"{sorted(counter.outcomes & counter.not_counted)} is both counted and not counted.")
     for direction in counter.directions:
         if direction not in DIRECTIONS:
             section.refuse(f"direction {direction!r} is not known; known: {', '.join(DIRECTIONS)}.", got=direction)

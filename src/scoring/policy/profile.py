@@ -179,7 +179,14 @@ def parse_profile(content: bytes, file: str, approvals: tuple[Approval, ...] = (
         raise PolicyError(
             f"{file}: it is not UTF-8 text ({error.reason} at byte {error.start}).", field=file
         ) from error
-    top = Section(file, "profile", read_yaml(text, file))
+    return profile_from(read_yaml(text, file), content, file, approvals)
+
+
+def profile_from(
+    values: Mapping[str, Any], content: bytes, file: str, approvals: tuple[Approval, ...] = ()
+) -> Profile:
+    """A profile from the mapping in its file and the bytes that are hashed; see ``load_profile``."""
+    top = Section(file, "profile", values)
     top.text("schema", among=(SCHEMA,))
     name, version, status = top.text("profile"), top.text("policy_version"), top.text("status", among=STATUSES)
     effective_from, effective_until = top.day("effective_from"), top.day("effective_until", None)

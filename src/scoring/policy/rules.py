@@ -64,7 +64,7 @@ class Counter:
     outcomes : frozenset of str, or None
         Counted outcomes; ``None`` counts all.
     not_counted : frozenset of str
-        Outcomes left out. Where this is given, an outcome in neither list *is* counted: the strict reading.
+        Outcomes that the source names as left out; said for the reader, since what is not listed does not count.
     directions : tuple of str
         Outbound, inbound or both.
     channels : mask, or None
@@ -80,26 +80,20 @@ class Counter:
     channels: ChannelMask | None = None
     min_seconds: float = 0.0
 
-    def counts_outcome(self, outcome: str) -> bool:
-        """Whether this outcome is counted.
-
-        >>> calls = Counter("calls", frozenset({"conversation"}), frozenset({"busy"}))
-        >>> [calls.counts_outcome(o) for o in ("conversation", "busy", "rejected")]
-        [True, False, True]
-        """
-        if self.outcomes is None or outcome in self.outcomes:
-            return outcome not in self.not_counted
-        return bool(self.not_counted) and outcome not in self.not_counted
-
     def triples(self, rule_channels: ChannelMask) -> frozenset[tuple[str, str, str]]:
-        """Every (channel, outcome, direction) that counts under a rule for ``rule_channels``."""
+        """Every (channel, outcome, direction) that counts under a rule for ``rule_channels``.
+
+        >>> answered = Counter("answered", frozenset({"conversation"}))
+        >>> sorted(answered.triples(tuple(channel == "agent_call" for channel in CHANNELS)))
+        [('agent_call', 'conversation', 'outbound')]
+        """
         channels = self.channels or rule_channels
         return frozenset(
             (channel, outcome, direction)
             for channel, counted in zip(CHANNELS, channels, strict=True)
             if counted
             for outcome in OUTCOMES
-            if self.counts_outcome(outcome)
+            if self.outcomes is None or outcome in self.outcomes
             for direction in self.directions
         )
 
