@@ -9,18 +9,27 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import brier_score_loss, log_loss, r2_score, roc_auc_score
 
-from scoring.scores.scores import Scores
-
 Floats = npt.NDArray[np.float64]
 TOP_SHARE = 0.30
 REPLICATES = 200
 
 
-def evaluation_table(scores: Scores, targets: pd.DataFrame) -> pd.DataFrame:
-    """Scores beside what happened, one row per test account."""
-    kept = scores.table[["account_id", "dpd", "bucket", "cure_amount_cents", "w_logged", "ability", "p_full", "payable_low_cents", "payable_high_cents"]]
+def evaluation_table(scored: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
+    """Scores beside what happened, one row per test account.
+
+    Parameters
+    ----------
+    scored : DataFrame
+        ``dpd``, ``cure_amount_cents``, ``w_logged``, ``ability``; where there are any, ``bucket`` and the payable interval.
+    targets : DataFrame
+        In the same order.
+    """
+    kept = scored[[name for name in _SCORED if name in scored.columns]]
     table = kept.assign(paid_cents=targets["paid_cents"], willingness=targets["willingness"], share=targets["ability"])
     return table.assign(expected_cents=table["w_logged"] * table["ability"] * table["cure_amount_cents"])
+
+
+_SCORED = ("dpd", "bucket", "cure_amount_cents", "w_logged", "ability", "payable_low_cents", "payable_high_cents")
 
 
 def metrics(table: pd.DataFrame) -> dict[str, float]:
@@ -56,6 +65,7 @@ def _ability_metrics(payers: pd.DataFrame) -> dict[str, float]:
     figures: dict[str, float] = {"ability_n": len(payers)}
     if len(payers) >= 10:
         figures["ability_r2"] = float(r2_score(payers["share"], payers["ability"]))
+    if len(payers) >= 10 and "payable_low_cents" in payers:
         paid = payers["share"] * payers["cure_amount_cents"]
         # Amounts are rounded to whole cents: half a cent on either side still counts as inside.
         inside = (paid >= payers["payable_low_cents"] - 0.5) & (paid <= payers["payable_high_cents"] + 0.5)

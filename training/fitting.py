@@ -46,19 +46,13 @@ def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
     PortfolioError
         ``bad_portfolio``: fewer than 200 rows, or only one outcome, so nothing can be learned.
     """
-    values = np.concatenate([s.frame.values for s in snapshots])
-    willing = np.concatenate([s.targets["willingness"].to_numpy() for s in snapshots])
-    share = np.concatenate([s.targets["ability"].to_numpy() for s in snapshots])
+    values, willing, share = _stacked(snapshots)
     aside = np.concatenate(
         [is_held_out(s.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration") for s in snapshots]
     )
-    _refuse_unlearnable(willing)
+    boosters = fit_scores(snapshots, recipe)
     paid = ~np.isnan(share)
-    boosters = {
-        "willingness": _booster(values, willing, "binary", recipe),
-        "ability": _booster(values[paid], share[paid], "cross_entropy", recipe),
-        "full_payment": _booster(values[paid], (share[paid] >= FULL).astype(float), "binary", recipe),
-    }
+    boosters["full_payment"] = _booster(values[paid], (share[paid] >= FULL).astype(float), "binary", recipe)
     proper = paid & ~aside
     for name, quantile in _quantiles(recipe.payable["coverage"]).items():
         boosters[name] = _booster(values[proper], share[proper], "quantile", recipe, alpha=quantile)
@@ -67,6 +61,26 @@ def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
         boosters["share_low"].predict(values[held]), boosters["share_high"].predict(values[held]), share[held], recipe.payable["coverage"]
     )
     return Fitted(boosters, margin, {"willingness": len(willing), "ability": int(paid.sum()), "conformal": int(held.sum())})
+
+
+def fit_scores(snapshots: Sequence[Snapshot], recipe: Recipe) -> dict[str, lightgbm.Booster]:
+    """Fit the two scores alone: willingness on all rows, ability on those with a token payment."""
+    values, willing, share = _stacked(snapshots)
+    _refuse_unlearnable(willing)
+    paid = ~np.isnan(share)
+    return {
+        "willingness": _booster(values, willing, "binary", recipe),
+        "ability": _booster(values[paid], share[paid], "cross_entropy", recipe),
+    }
+
+
+def _stacked(snapshots: Sequence[Snapshot]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Features, willingness and ability targets of all snapshots, one below the other."""
+    return (
+        np.concatenate([s.frame.values for s in snapshots]),
+        np.concatenate([s.targets["willingness"].to_numpy() for s in snapshots]),
+        np.concatenate([s.targets["ability"].to_numpy() for s in snapshots]),
+    )
 
 
 def conformal_margin(low: Any, high: Any, share: npt.NDArray[np.float64], coverage: float) -> float:

@@ -15,7 +15,7 @@ _SECTIONS: Final = {
     "targets": {
         "horizon_days", "posting_lag_days", "materiality_major", "tau_floor_major", "tau_minimum_share", "tau_balance_share",
     },
-    "split": {"test_customer_share", "calibration_share", "train_days", "train_min_dpd"},
+    "split": {"test_customer_share", "rotations", "calibration_share", "train_days", "train_min_dpd"},
     "lightgbm": {
         "n_trees", "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf", "feature_fraction", "bagging_fraction",
         "bagging_freq", "lambda_l2", "seed",

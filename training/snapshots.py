@@ -59,8 +59,7 @@ def default_days(portfolio: Portfolio, definition: TargetDefinition, n_train: in
     WindowStillOpenError
         ``window_still_open``: the data is too short for one training and one test day.
     """
-    row = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchone()
-    first = row[0] if row else None
+    first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchall()[0][0]
     last_mature = portfolio.extract_on - timedelta(days=definition.horizon_days + definition.posting_lag_days + 1)
     test = _month_end_on_or_before(last_mature)
     days = []

@@ -71,6 +71,8 @@ def log_training(
     *,
     parameters: Mapping[str, Any],
     figures: Mapping[str, float],
+    spreads: Mapping[str, float],
+    own_figures: Mapping[str, float],
     figures_by_bucket: Mapping[str, Mapping[str, float]],
     intervals: Mapping[str, tuple[float, float]],
     plots: Mapping[str, Figure],
@@ -84,6 +86,10 @@ def log_training(
     ----------
     home : Path
         State folder; the store is ``mlflow.db`` and artifacts lie in ``mlruns/``.
+    figures, spreads : mapping
+        Mean and standard deviation over turns with other customers held out.
+    own_figures, figures_by_bucket, intervals : mapping
+        The registered bundle on its own held-out customers.
     bundle_folder : Path
         A written bundle; copied into the run's artifacts.
 
@@ -95,14 +101,23 @@ def log_training(
     with mlflow.start_run(experiment_id=store.get_experiment_by_name(EXPERIMENT).experiment_id, tags=dict(tags)) as run:
         mlflow.log_params({name: str(value)[:500] for name, value in parameters.items()})
         flat = {f"test.{name}": value for name, value in figures.items()}
-        flat |= {f"test.{bucket}.{name}": v for bucket, own in figures_by_bucket.items() for name, v in own.items()}
-        flat |= {f"test.{name}.{side}": v for name, pair in intervals.items() for side, v in zip(("low", "high"), pair, strict=True)}
+        flat |= {f"test.{name}.sd": value for name, value in spreads.items()}
+        flat |= {f"bundle.{name}": value for name, value in own_figures.items()}
+        flat |= {f"bundle.{bucket}.{name}": v for bucket, own in figures_by_bucket.items() for name, v in own.items()}
+        flat |= {f"bundle.{name}.{side}": v for name, pair in intervals.items() for side, v in zip(("low", "high"), pair, strict=True)}
         mlflow.log_metrics(flat)
         for name, figure in plots.items():
             mlflow.log_figure(figure, f"plots/{name}.png")
         for name, text in texts.items():
             mlflow.log_text(text, name)
-        mlflow.log_dict({"overall": dict(figures), "by_bucket": {k: dict(v) for k, v in figures_by_bucket.items()}, "intervals": {k: list(v) for k, v in intervals.items()}}, FIGURES)
+        stated = {
+            "overall": dict(figures),
+            "spreads": dict(spreads),
+            "bundle": dict(own_figures),
+            "bundle_by_bucket": {bucket: dict(own) for bucket, own in figures_by_bucket.items()},
+            "bundle_intervals": {name: list(pair) for name, pair in intervals.items()},
+        }
+        mlflow.log_dict(stated, FIGURES)
         mlflow.log_artifacts(str(bundle_folder), "bundle")
         version = _register(store, run.info.run_id, f"{run.info.artifact_uri}/bundle")
     return Tracked(run.info.run_id, version, tracking_uri(home))
