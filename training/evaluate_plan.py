@@ -1,7 +1,7 @@
 """What a plan is really worth, against simple rules and against the truth, at the same capacity.
 
-Works on a simulated folder, where it is known what every account would pay under every action. Values are money recovered
-within 30 days beyond what would come without contact, less direct cost.
+Works on a simulated folder, where it is known what every account would pay under every action. Values are money
+recovered within 30 days beyond what would come without contact, less direct cost.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Evaluation:
     ----------
     as_of : date
     rules : DataFrame, one row per rule
-        ``rule``; ``scores`` (where its scores come from: ``plan``, ``ceiling``, ``truth`` or empty); ``value_cents`` with
-        a 95 % bootstrap interval over accounts (``low_cents``, ``high_cents``); ``value_per_account_cents``;
+        ``rule``; ``scores`` (where its scores come from: ``plan``, ``ceiling``, ``truth`` or empty); ``value_cents``
+        with a 95 % bootstrap interval over accounts (``low_cents``, ``high_cents``); ``value_per_account_cents``;
         ``regret_cents`` to the truth oracle; ``share_of_oracle``; ``gap_closed`` between random (0) and the feature
         ceiling (1); ``contacts``; ``minutes``; ``complaints``.
     ceiling : DataFrame, one row per latent
@@ -153,8 +153,8 @@ def capture_figure(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     for rule, curve in evaluation.capture.groupby("rule", sort=False):
-        style = {"color": "0.6", "linestyle": "--"} if rule == "random" else {}
-        axes.plot(curve["worked_share"], curve["captured_share"], label=rule, linewidth=1.4, **style)
+        line = "--" if rule == "random" else "-"
+        axes.plot(curve["worked_share"], curve["captured_share"], line, label=rule, linewidth=1.4)
     axes.set(
         title=f"gain captured by calling the accounts ranked first, {evaluation.as_of}",
         xlabel="share of accounts called",
@@ -343,7 +343,7 @@ def _ceiling_table(truth: Truth, told: pd.DataFrame, scores: pd.DataFrame | None
     accounts = truth.accounts.set_index("account_id").loc[told["account_id"]]
     capacity = np.log1p(accounts["capacity_cents"] / accounts["cure_amount_cents"])
     pays = pd.Series(truth.grid("p_pays", [Channel.NONE])[:, 0], index=truth.accounts["account_id"])
-    answers = {
+    answers: dict[str, tuple[Any, Any, str]] = {
         "willingness: P(token payment without contact)": (pays.loc[told["account_id"]], told["w_none"], "w_none"),
         "willingness: latent resolve": (accounts["resolve"], told["resolve"], "w_none"),
         "ability: latent capacity over cure amount": (capacity, told["capacity"], "ability"),

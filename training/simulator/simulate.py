@@ -72,8 +72,8 @@ def simulate(
     months : int
         Months of history, 4 to 60; the last day is always `EXTRACT_ON`.
     truth_on : list of date, optional
-        As-of days at which the truth is told. By default the last day whose 30-day window and 10-day posting lag end
-        before the extract day, and the day 60 days earlier.
+        As-of days at which the truth is told. By default the last month-end whose 30-day window and 10-day posting
+        lag end before the extract day, and the month-end two months earlier.
     workers : int
         Processes that share the chunks. They start by import, so a script that asks for more than one needs the usual
         ``if __name__ == "__main__"``.

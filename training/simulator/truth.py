@@ -37,18 +37,25 @@ _ROWS_AT_ONCE: Final = 40_000
 
 
 def truth_days(months: int) -> tuple[date, ...]:
-    """The default as-of days: the last whose window matures before the extract day, and one 60 days earlier.
+    """The default as-of days: the last month-end whose window matures before the extract, and one two months earlier.
+
+    Month-ends, because training and planning use them too.
 
     Examples
     --------
     >>> [day.isoformat() for day in truth_days(24)]
-    ['2026-06-21', '2026-08-20']
+    ['2026-05-31', '2026-07-31']
     >>> len(truth_days(4))
     1
     """
-    last = EXTRACT_ON - timedelta(days=HORIZON_DAYS + POSTING_LAG_DAYS + 1)
-    earlier = last - timedelta(days=60)
-    return (earlier, last) if earlier >= first_day(months) + timedelta(days=45) else (last,)
+    last = _month_end(EXTRACT_ON - timedelta(days=HORIZON_DAYS + POSTING_LAG_DAYS + 1))
+    earlier = _month_end(last - timedelta(days=2 * HORIZON_DAYS))
+    return (earlier, last) if earlier >= first_day(months) + timedelta(days=60) else (last,)
+
+
+def _month_end(day: date) -> date:
+    after = day + timedelta(days=1)
+    return day if after.day == 1 else day.replace(day=1) - timedelta(days=1)
 
 
 def truth_of(
