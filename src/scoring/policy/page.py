@@ -38,17 +38,17 @@ from scoring.policy.wording import (
 
 INTRODUCTION: Final = """# Contact rules in plain words
 
-Generated from `data/policy/*.yaml`; do not edit. This is not legal advice: a profile is a draft until a named compliance
-officer approves it.
+Generated from `data/policy/*.yaml`; do not edit. This is not legal advice: a profile is a draft until a named
+compliance officer approves it.
 
 How to read the rules:
 
 - All rules are judged for all nine channels. The strictest answer wins; none switches another off.
 - A rule that needs a fact nobody knows sends the contact to a person.
 - Hours are local to the customer. Where the place is unclear, every possible clock must allow the contact.
-- A window of seven days is today and the six dates before. A contact is refused when the count already equals the number.
-- Contacts and facts count from the moment the bank knew them. A row that comes late and shows a broken cap is reported as
-  a breach; past verdicts are not rewritten.
+- A window of seven days is today and the six dates before. A contact is refused when the count equals the number.
+- Contacts and facts count from the moment the bank knew them. A row that comes late and shows a broken cap is reported
+  as a breach; past verdicts are not rewritten.
 - A consent that lifts a rule must be known; without evidence of it the rule stands.
 """
 
@@ -74,7 +74,9 @@ def write_page(profiles: Sequence[Profile], path: Path) -> None:
 
 def _profile(profile: Profile) -> str:
     zones = listed(profile.default_zones) if profile.default_zones else "the customer's address"
-    approved = f"approved by {profile.approval.approved_by} on {profile.approval.approved_on}" if profile.approval else "draft"
+    approved = (
+        f"approved by {profile.approval.approved_by} on {profile.approval.approved_on}" if profile.approval else "draft"
+    )
     lines = [
         f"## {profile.name}",
         "",
@@ -82,10 +84,18 @@ def _profile(profile: Profile) -> str:
         + (f" until {profile.effective_until}." if profile.effective_until else ".")
         + f" Local time comes from {zones}.",
         "",
-        "Applies when: " + "; ".join(f"{key.replace('_', ' ')} is {_value(value)}" for key, value in profile.applies_when.items()) + ".",
+        "Applies when: "
+        + "; ".join(f"{_value(key)} is {_value(value)}" for key, value in profile.applies_when.items())
+        + ".",
         "",
-        *(f"- *{in_words(name, COUNTER_WORDS)}* (`{name}`): {_counter(counter)}" for name, counter in profile.counters.items()),
-        *(f"- *{in_words(name, FACT_WORDS)}* (`{name}`): when {condition(when)}" for name, when in profile.derived.items()),
+        *(
+            f"- *{in_words(name, COUNTER_WORDS)}* (`{name}`): {_counter(counter)}"
+            for name, counter in profile.counters.items()
+        ),
+        *(
+            f"- *{in_words(name, FACT_WORDS)}* (`{name}`): when {condition(when)}"
+            for name, when in profile.derived.items()
+        ),
         "",
     ]
     for rule in profile.rules:
@@ -94,10 +104,14 @@ def _profile(profile: Profile) -> str:
 
 
 def _counter(counter: Counter) -> str:
-    outcomes = "whatever came of it" if counter.outcomes is None else listed(sorted(counter.outcomes), "or")
-    left_out = f"; left out: {listed(sorted(counter.not_counted))}" if counter.not_counted else ""
+    outcomes = (
+        "whatever came of it" if counter.outcomes is None else listed(map(_value, sorted(counter.outcomes)), "or")
+    )
+    left_out = f"; left out: {listed(map(_value, sorted(counter.not_counted)))}" if counter.not_counted else ""
     channels = f"; by {_channels(counter.channels)}" if counter.channels else ""
-    return f"{outcomes}; {listed(counter.directions, 'or')}; at least {counter.min_seconds:g} seconds{left_out}{channels}"
+    return (
+        f"{outcomes}; {listed(counter.directions, 'or')}; at least {counter.min_seconds:g} seconds{left_out}{channels}"
+    )
 
 
 def _rule(rule: Rule) -> list[str]:
@@ -105,11 +119,10 @@ def _rule(rule: Rule) -> list[str]:
     until = f" until {rule.effective_until}" if rule.effective_until else ""
     dates = f"from {rule.effective_from}{until}" if rule.effective_from else f"since the profile began{until}"
     overlay = f" Only where the overlay `{rule.overlay}` applies." if rule.overlay else ""
-    consequence = " If not met, a person decides." if rule.effect is Outcome.REVIEW else ""
     return [
         f"### {rule.id}",
         "",
-        f"{sentence(rule)}{overlay}{consequence}",
+        f"{sentence(rule)}{overlay}",
         "",
         f"*Source:* {rule.cite}. *Force:* {FORCE_WORDS[rule.force]}. *Checked:* {VERIFIED_WORDS[rule.verified]}. "
         f"*Binds:* {binds}. *Holds:* {dates}.",
@@ -133,6 +146,12 @@ def _channels(mask: ChannelMask) -> str:
     return listed((CHANNEL_WORDS[channel] for channel, named in zip(CHANNELS, mask, strict=True) if named), "or")
 
 
+def _stop(rule: Rule) -> str:
+    """How a sentence begins: a block forbids, a review asks a person."""
+    channels = _channels(rule.channels)
+    return f"No {channels}" if rule.effect is Outcome.BLOCK else f"A person decides before any {channels}"
+
+
 def condition(when: When) -> str:
     """A condition in words."""
     parts = [listed(in_words(name, FACT_WORDS) for name in when.all)] if when.all else []
@@ -142,7 +161,7 @@ def condition(when: When) -> str:
 
 
 def _hold(rule: Hold) -> str:
-    text = f"No {_channels(rule.channels)} while {condition(rule.when)}."
+    text = f"{_stop(rule)} while {condition(rule.when)}."
     if not rule.except_templates:
         return text
     templates = listed((name.replace("_", " ") for name in sorted(rule.except_templates)), "or")
@@ -151,7 +170,7 @@ def _hold(rule: Hold) -> str:
 
 def _recipient(rule: Recipient) -> str:
     allowed = listed((name.replace("_", " ") for name in sorted(rule.allow)), "or")
-    text = f"No {_channels(rule.channels)} to anybody but: {allowed}."
+    text = f"{_stop(rule)} to anybody but: {allowed}."
     locate = rule.locate_exception
     if locate is None:
         return text
@@ -162,7 +181,7 @@ def _recipient(rule: Recipient) -> str:
 def _forbidden_hours(rule: ForbiddenHours) -> str:
     start = f"{rule.start:%H:%M} ({'included' if rule.start_inclusive else 'not included'})"
     end = f"{rule.end:%H:%M} ({'included' if rule.end_inclusive else 'not included'})"
-    return f"No {_channels(rule.channels)} from {start} to {end}, local time.{_lifted(rule.lifted_by_consent)}"
+    return f"{_stop(rule)} from {start} to {end}, local time.{_lifted(rule.lifted_by_consent)}"
 
 
 def _lifted(consent: str | None) -> str:
@@ -170,20 +189,20 @@ def _lifted(consent: str | None) -> str:
 
 
 def _inconvenient(rule: InconvenientTimes) -> str:
-    return f"No {_channels(rule.channels)} at times that the customer called inconvenient (the first minute included, the last not)."
+    return f"{_stop(rule)} at times that the customer called inconvenient; the last moment is free again."
 
 
 def _cap(rule: Cap) -> str:
     days = "in one day" if rule.days == 1 else f"in {rule.days} days"
     return (
-        f"No {_channels(rule.channels)} once there were {rule.maximum} {in_words(rule.counter.name, COUNTER_WORDS)} "
-        f"{SCOPE_WORDS[rule.scope]} {days}.{_lifted(rule.lifted_by_consent)}"
+        f"{_stop(rule)} once {in_words(rule.counter.name, COUNTER_WORDS)} {SCOPE_WORDS[rule.scope]} have reached "
+        f"{rule.maximum} {days}.{_lifted(rule.lifted_by_consent)}"
     )
 
 
 def _cooldown(rule: Cooldown) -> str:
     text = (
-        f"No {_channels(rule.channels)} for {rule.days} days after a {in_words(rule.counter.name, COUNTER_WORDS)} "
+        f"{_stop(rule)} for {rule.days} days after a {in_words(rule.counter.name, COUNTER_WORDS)} "
         f"({SCOPE_WORDS[rule.scope]}); its own date is day 1."
     )
     if rule.callback is None:
@@ -196,13 +215,13 @@ def _cooldown(rule: Cooldown) -> str:
 
 
 def _opt_out(rule: OptOut) -> str:
-    return f"No {_channels(rule.channels)} to a customer who declined them."
+    return f"{_stop(rule)} to a customer who declined them."
 
 
 def _require(rule: Require) -> str:
     first = "" if rule.when is None else f"When {condition(rule.when)}: "
-    text = f"no {_channels(rule.channels)} unless {listed(in_words(name, FACT_WORDS) for name in rule.needs)}."
-    return first + (text if first else text[0].upper() + text[1:])
+    text = f"{_stop(rule)} unless {listed(in_words(name, FACT_WORDS) for name in rule.needs)}."
+    return first + text[0].lower() + text[1:] if first else text
 
 
 SENTENCES: Final[Mapping[type[Rule], Callable[[Any], str]]] = {
@@ -231,5 +250,5 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key.replace('_', ' ')} {_value(item)}" for key, item in value.items())
     if isinstance(value, tuple | list):
-        return listed((_value(item) for item in value), "or")
-    return {True: "yes", False: "no"}.get(value, str(value).replace("_", " ")) if isinstance(value, bool) else str(value).replace("_", " ")
+        return ", ".join(_value(item) for item in value)
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value).replace("_", " ")

@@ -7,7 +7,7 @@ Which source answers for which fact, so that an ordinary bank portfolio gives us
 - a fact that a consent gives (``tcpa_consent_ai_voice``, ``email_basis``, ...) is true while a row of that kind holds
   in ``consents``, and false without one where the table was delivered;
 - operational facts (``call_recording_on``, ``visit_team_ge_2``, agency lists) come from the operations settings; so
-  does any fact that no table answers for. What is listed nowhere is unknown, and a rule that needs it sends to a person;
+  does any fact that no table answers for. What is listed nowhere is unknown; a rule that needs it asks a person;
 - contacts count for every account of the customer; opt-outs and flags of the person (death, insolvency, refusal of
   machine decisions) hold on all accounts of the customer;
 - the contact would go to the customer, on a number not chosen yet, in every zone that ``accounts.timezone`` lists.
@@ -142,11 +142,11 @@ def facts_from_portfolio(
         return FactsFrame(
             at=at,
             account_ids=accounts["account_id"],
-            zones=_coded(accounts["timezone"], _zones),
+            zones=_coded(accounts["timezone"], zones_of),
             collector=Coded.same(operations.collector, n),
             recipient=Coded.same("debtor", n),
             template=Coded.same("standard", n),
-            overlays=_coded(accounts["region"], lambda region: _overlays(region, profile, operations)),
+            overlays=_coded(accounts["region"], lambda region: overlays_of(region, profile, operations)),
             number=np.full(n, -1, np.int32),
             numbers=numbers,
             flags=_flags(connection, n, at, profile, operations, observed, consents),
@@ -216,11 +216,17 @@ def _coded(column: pa.ChunkedArray, meaning: Any) -> Coded[Any]:
     return Coded(tuple(meaning(value) for value in encoded.dictionary.to_pylist()), _numpy(encoded.indices, np.int32))
 
 
-def _zones(text: str | None) -> tuple[str, ...]:
+def zones_of(text: str | None) -> tuple[str, ...]:
+    """The candidate zones in ``accounts.timezone``, which may list several.
+
+    >>> zones_of("Asia/Shanghai, Asia/Urumqi"), zones_of(None)
+    (('Asia/Shanghai', 'Asia/Urumqi'), ())
+    """
     return tuple(zone.strip() for zone in (text or "").split(",") if zone.strip())
 
 
-def _overlays(region: str | None, profile: Profile, operations: Operations) -> frozenset[str] | None:
+def overlays_of(region: str | None, profile: Profile, operations: Operations) -> frozenset[str] | None:
+    """The overlays that apply in a region; none under a profile without overlays, ``None`` where it is not known."""
     if not any(rule.overlay for rule in profile.rules):
         return frozenset()
     if operations.overlays_by_region is None or (region is None and operations.overlays_by_region):

@@ -182,9 +182,7 @@ def parse_profile(content: bytes, file: str, approvals: tuple[Approval, ...] = (
     return profile_from(read_yaml(text, file), content, file, approvals)
 
 
-def profile_from(
-    values: Mapping[str, Any], content: bytes, file: str, approvals: tuple[Approval, ...] = ()
-) -> Profile:
+def profile_from(values: Mapping[str, Any], content: bytes, file: str, approvals: tuple[Approval, ...] = ()) -> Profile:
     """A profile from the mapping in its file and the bytes that are hashed; see ``load_profile``."""
     top = Section(file, "profile", values)
     top.text("schema", among=(SCHEMA,))
