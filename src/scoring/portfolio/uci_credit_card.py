@@ -46,7 +46,7 @@ from scoring.portfolio.contracts import Column, TableContract, contracts
 from scoring.portfolio.files import SETTINGS_FILE, read_csv_as_text, read_settings
 from scoring.portfolio.known import attach_known
 
-SOURCE: Final = "UCI default of credit card clients"
+SOURCE: Final = "uci-credit-card"
 CURRENCY: Final = "TWD"
 OPENED_ON: Final = date(2004, 9, 30)
 EXTRACT_ON: Final = date(2005, 10, 11)
