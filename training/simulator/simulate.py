@@ -21,6 +21,7 @@ from scoring.errors import BadRequestError
 from scoring.portfolio.contracts import contracts, ibis_schema
 from training.simulator.chunk import CHUNK, simulate_chunk, stream
 from training.simulator.days import EXTRACT_ON, calendar, first_day
+from training.simulator.defects import plant, write_planted
 from training.simulator.parameters import Parameters, parameters_of
 from training.simulator.stamps import Clock
 from training.simulator.tables import TableWriter
@@ -106,6 +107,9 @@ def simulate(
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
         for done, tables in enumerate(_chunks(request, workers), start=1):
+            if done == 1 and parameters.number("planted_defects"):
+                tables, planted = plant(tables, stream(seed, 0, 5))
+                write_planted(out / "truth", planted)
             for name, table in tables.items():
                 if name not in writers:
                     writers[name] = stack.enter_context(pq.ParquetWriter(out / f"{name}.parquet", table.schema))
