@@ -8,7 +8,7 @@ from pathlib import Path
 def data_folder() -> Path:
     """The folder that holds ``contracts/`` and ``reference/``.
 
-    A wheel carries a copy as ``scoring/_data``; in a checkout it is the project's ``data/``.
+    In a checkout it is the project's ``data/``; a wheel carries a copy as ``scoring_data`` beside the package.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def data_folder() -> Path:
     True
     """
     package = Path(__file__).resolve().parent
-    candidates = (package / "_data", package.parents[1] / "data")
+    candidates = (package.parents[1] / "data", package.parent / "scoring_data")
     for folder in candidates:
         if (folder / "contracts").is_dir():
             return folder

@@ -1,0 +1,321 @@
+"""The console: every command of `scoring`, in the order in which they are used.
+
+Exit codes: 0 done, 1 findings or failed gates, 2 bad usage or bad input with one clear message. Results go to stdout, progress
+and errors to stderr. Training pipelines are found by entry point, so that serving never imports training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scoring.errors import BadRequestError, GateError, MissingToolError, ScoringError
+from serving.progress import steps
+from serving.settings import read_settings
+
+DONE, FINDINGS, REFUSED = 0, 1, 2
+
+
+class Day(click.ParamType[date]):
+    """A calendar day, YYYY-MM-DD."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read a day, or fail with what was seen."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a day; write it as 2025-05-01.", param, ctx)
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="collections-scoring")
+def cli() -> None:
+    """Decide, for every overdue credit-card account, what to do next, in what order and why.
+
+    State (ledger, MLflow store, bundles) lives under SCORING_HOME, default ./.scoring.
+
+    \b
+    A first run:
+      scoring simulate --out data/local/demo --accounts 20000 --seed 1
+      scoring check data/local/demo
+      scoring train data/local/demo
+      scoring promote challenger --approver "Your Name"
+      scoring plan data/local/demo --as-of 2026-05-31 --out data/local/plan
+      scoring serve
+    """
+
+
+@cli.command()
+@click.option("--out", required=True, type=FOLDER, help="New or empty folder for the event tables and truth/.")
+@click.option("--accounts", default=20_000, show_default=True, type=click.IntRange(1), help="How many accounts.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
+@click.option("--world", default="base", show_default=True, help="Which world; see docs/simulator.md.")
+@click.option("--months", default=24, show_default=True, type=click.IntRange(6, 120), help="Months of history.")
+@AS_JSON
+def simulate(out: Path, accounts: int, seed: int, world: str, months: int, as_json: bool) -> None:
+    """Write a portfolio whose truth is known.
+
+    \b
+    Example: scoring simulate --out data/local/demo --accounts 20000 --seed 1
+    """
+    with steps(None, quiet=as_json) as progress:
+        _pipeline("simulate")(out=out, accounts=accounts, seed=seed, world=world, months=months, progress=progress)
+    _tell({"out": str(out), "accounts": accounts, "seed": seed, "world": world}, as_json, [f"{accounts:,} accounts of world {world} are in {out}."])
+
+
+@cli.command()
+@click.argument("source", type=click.Choice(["uci-credit-card"]))
+@click.argument("csv", type=FOLDER)
+@click.option("--out", required=True, type=FOLDER, help="New or empty folder for the event tables.")
+@AS_JSON
+def ingest(source: str, csv: Path, out: Path, as_json: bool) -> None:
+    """Turn a public file into event tables, with the safe time alignment.
+
+    \b
+    Example: scoring ingest uci-credit-card UCI_Credit_Card.csv --out data/local/uci
+    """
+    from scoring.portfolio.uci_credit_card import ingest_uci_credit_card
+
+    notes = ingest_uci_credit_card(csv, out)
+    _tell({"source": source, "out": str(out), "notes": notes}, as_json, [*notes, f"The event tables are in {out}."])
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@AS_JSON
+def check(folder: Path, as_json: bool) -> None:
+    """Report every data finding at once. Exit 1 when there is an error among them.
+
+    \b
+    Example: scoring check data/local/demo
+    """
+    from scoring.portfolio.checking import check as check_portfolio
+    from scoring.portfolio.reading import read_portfolio
+
+    settings = read_settings()
+    findings = check_portfolio(read_portfolio(folder, threads=settings.threads))
+    errors = sum(finding.severity == "error" for finding in findings)
+    lines = []
+    for finding in findings:
+        examples = f" Examples: {', '.join(map(str, finding.examples))}." if finding.examples else ""
+        lines.append(f"{finding.severity:<8} {finding.table:<12} {finding.code:<24} {finding.rows:>9,} rows. {finding.message}{examples}")
+    lines.append(f"{len(findings)} findings, {errors} of them errors." if findings else "No findings.")
+    _tell({"findings": [finding.as_dict() for finding in findings], "errors": errors}, as_json, lines)
+    if errors:
+        raise SystemExit(FINDINGS)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--recipe", type=FOLDER, help="A recipe file; default: the portfolio's own, else training/recipes/default.toml.")
+@click.option("--as-of", "as_of", type=Day(), multiple=True, help="Repeat: the last day tests, the others train.")
+@AS_JSON
+def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: bool) -> None:
+    """Train willingness and ability, evaluate on customers and a day never trained on, register the bundle.
+
+    \b
+    Example: scoring train data/local/demo
+    """
+    settings = read_settings()
+    with steps(None, quiet=as_json) as progress:
+        done = _pipeline("train")(
+            folder, home=settings.home, recipe=recipe, as_of=as_of, threads=settings.threads, progress=progress
+        )
+    lines = [f"Trained on {', '.join(map(str, done.train_days))}; tested on {done.test_day}, {done.figures['n']:,.0f} accounts never trained on.", ""]
+    lines += [f"{'figure':<26} {'mean of turns':>14} {'sd':>8} {'this bundle':>12}   95 % interval"]
+    for name, value in done.figures.items():
+        low, high = done.intervals.get(name, (float("nan"), float("nan")))
+        lines.append(f"{name:<26} {value:>14.4f} {done.spreads.get(name, float('nan')):>8.4f} {done.own_figures[name]:>12.4f}   {low:.4f} to {high:.4f}")
+    lines += ["", *(f"{finding.severity}: [{finding.gate}] {finding.message}" for finding in done.findings)]
+    lines += [f"Registered as version {done.version}. Promote it with: scoring promote {done.version} --approver NAME"]
+    facts = {
+        "version": done.version, "run_id": done.run_id, "bundle_id": done.bundle_id, "test_day": done.test_day.isoformat(),
+        "train_days": [day.isoformat() for day in done.train_days], "figures": done.figures, "spreads": done.spreads,
+        "bundle_figures": done.own_figures, "bundle_by_bucket": done.figures_by_bucket, "bundle_intervals": done.intervals,
+        "findings": [{"gate": f.gate, "severity": f.severity, "message": f.message} for f in done.findings],
+    }  # fmt: skip
+    _tell(facts, as_json, lines)
+
+
+@cli.command()
+@click.argument("version")
+@click.option("--approver", required=True, help="Who answers for it.")
+@click.option("--despite", help="Reason to promote over failed gates; it is recorded.")
+@AS_JSON
+def promote(version: str, approver: str, despite: str | None, as_json: bool) -> None:
+    """Make a registered bundle the champion. VERSION is a number, or `challenger` for the newest.
+
+    Failed gates refuse it (exit 1) unless a reason is given.
+
+    \b
+    Example: scoring promote challenger --approver "Li Wei"
+    """
+    settings = read_settings()
+    done = _pipeline("promote")(version, home=settings.home, approver=approver, promoted_at=datetime.now(UTC), despite=despite)
+    facts = {
+        "version": done.pin.version, "bundle_id": done.pin.bundle_id, "folder": str(settings.home / "bundles" / done.pin.folder),
+        "approver": done.pin.approver, "approved_at": done.pin.approved_at, "findings": list(done.pin.findings),
+    }  # fmt: skip
+    lines = [f"Version {done.pin.version} is champion: {facts['folder']}", *done.pin.findings]
+    _tell(facts, as_json, lines)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--as-of", "as_of", required=True, type=Day(), help="What was known by the end of this day.")
+@click.option("--capacity", type=FOLDER, help="YAML: channel -> contacts and/or minutes; left out means unlimited.")
+@click.option("--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step.")
+@AS_JSON
+def plan(folder: Path, as_of: date, capacity: Path | None, out: Path, as_json: bool) -> None:
+    """The nightly run: scores, plan, ledger records, queue files.
+
+    \b
+    Example: scoring plan data/local/demo --as-of 2026-05-31 --capacity data/sample/capacity.yaml --out data/local/plan
+    """
+    from serving.nightly import run_plan
+
+    settings = read_settings()
+    with steps(6, quiet=as_json) as progress:
+        run = run_plan(
+            folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
+            threads=settings.threads, progress=progress,
+        )  # fmt: skip
+    used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
+    lines = [f"{run.summary['n_accounts']:,} accounts decided for {as_of}; queues are in {out}.", *(f"  {name:<14} {count:>8,}" for name, count in used.items())]
+    if run.already_recorded:
+        lines.append("The ledger already held this very plan; nothing was written twice.")
+    _tell({**run.summary, "out": str(out), "already_recorded": run.already_recorded}, as_json, lines)
+
+
+@cli.command()
+@click.option("--host", help="Default: SCORING_HOST or 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: SCORING_PORT or 3000.")
+def serve(host: str | None, port: int | None) -> None:
+    """Start the BentoML service on the promoted bundle and the current plan.
+
+    \b
+    Example: scoring serve --port 3000
+    """
+    from dataclasses import replace
+
+    from serving.serve import serve as start
+
+    settings = read_settings()
+    start(replace(settings, host=host or settings.host, port=port or settings.port))
+
+
+@cli.command()
+@click.argument("decision_id")
+@click.option("--lang", type=click.Choice(["en", "zh", "both"]), default="both", show_default=True)
+@click.option("--audience", type=click.Choice(["compliance", "collector", "customer"]), default="compliance", show_default=True)
+def explain(decision_id: str, lang: str, audience: str) -> None:
+    """One decision in words, read from its record. English and Chinese unless one is asked for.
+
+    \b
+    Example: scoring explain 0b54a1f2-... --lang zh --audience collector
+    """
+    from scoring.explanations import explain as worded
+
+    record = _ledger().get(decision_id)
+    click.echo("\n\n".join(worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))))
+
+
+@cli.command()
+@click.option("--head", help="The last head kept elsewhere (SEQ:HASH): finds a cut tail and a rewritten chain.")
+@AS_JSON
+def verify(head: str | None, as_json: bool) -> None:
+    """Check the ledger: every broken link, edit, gap and duplicate at once. Exit 1 when there is one.
+
+    \b
+    Example: scoring verify
+    """
+    from scoring.ledger.record import Head
+    from scoring.ledger.verify import verify as verify_ledger
+
+    ledger = _ledger()
+    findings = verify_ledger(ledger, Head.parse(head) if head else None)
+    now = ledger.head()
+    lines = [f"[{finding.code}] {finding.message}" for finding in findings]
+    lines.append(f"{len(findings)} findings." if findings else f"{now.seq:,} records verified; head {now}")
+    _tell({"findings": [finding.as_dict() for finding in findings], "head": str(now)}, as_json, lines)
+    if findings:
+        raise SystemExit(FINDINGS)
+
+
+def _ledger() -> Any:
+    from scoring.ledger.store import Ledger
+
+    path = read_settings().ledger_path
+    if not path.is_file():
+        raise BadRequestError(f"There is no ledger at {path}. Run `scoring plan` first, or set SCORING_HOME.", field="SCORING_HOME", got=str(path))
+    return Ledger.open(path, read_only=True)
+
+
+def _pipeline(name: str) -> Callable[..., Any]:
+    """A training pipeline by its entry point."""
+    found = [entry for entry in entry_points(group="scoring.pipelines") if entry.name == name]
+    if not found:
+        raise MissingToolError(f"The training pipeline {name!r} is not installed here. Run `make install`.", field="pipeline", got=name)
+    loaded: Callable[..., Any] = found[0].load()
+    return loaded
+
+
+def _tell(facts: dict[str, Any], as_json: bool, lines: list[str]) -> None:
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines))
+
+
+def main() -> None:
+    """Run the console; turn every error into one message and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except ScoringError as refusal:
+        _refuse(refusal.as_dict())
+        raise SystemExit(FINDINGS if isinstance(refusal, GateError) else REFUSED) from None
+    except click.ClickException as usage:
+        usage.show()
+        raise SystemExit(REFUSED) from None
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped; nothing half written remains in use. Run the command again.", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(DONE) from None
+    except Exception as defect:  # the outermost edge: a defect of ours becomes a message, the trace only on request
+        if os.environ.get("SCORING_DEBUG"):
+            traceback.print_exc()
+        _refuse(
+            {
+                "code": "internal_error",
+                "message": f"This is a defect of the program, not of your input ({type(defect).__name__}). Set SCORING_DEBUG=1 to see where, and report it.",
+                "field": None, "got": None, "expected": None,
+            }
+        )  # fmt: skip
+        raise SystemExit(REFUSED) from None
+
+
+def _refuse(body: dict[str, Any]) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps(body, ensure_ascii=False, default=str), err=True)
+    else:
+        click.echo(f"error [{body['code']}]: {body['message']}", err=True)
+
+
+if __name__ == "__main__":
+    main()

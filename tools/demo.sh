@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# From nothing to a served queue: a portfolio, training, promotion, the nightly plan, the service, a first scored request.
+# Can be run again: the portfolio is kept, everything after it is made anew.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+: "${BIN:=.venv/bin}" "${DEMO:=data/local/demo}" "${PORT:=3000}" "${ACCOUNTS:=20000}"
+export SCORING_HOME=${SCORING_HOME:-.scoring} SCORING_PORT=$PORT
+started=$SECONDS
+say() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
+
+"$BIN/python" tools/port_free.py "$PORT"
+
+say "a portfolio of $ACCOUNTS simulated accounts in $DEMO"
+if [ -f "$DEMO/portfolio.toml" ]; then echo "kept from an earlier run"; else
+  "$BIN/scoring" simulate --out "$DEMO" --accounts "$ACCOUNTS" --seed 1 --world base
+fi
+say "data check"
+"$BIN/scoring" check "$DEMO"
+say "training, evaluation, MLflow run"
+"$BIN/scoring" train "$DEMO"
+say "promotion"
+"$BIN/scoring" promote challenger --approver "demo" --despite "demonstration on simulated data"
+say "nightly plan"
+AS_OF=$("$BIN/python" tools/last_day.py "$DEMO")
+"$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --out data/local/plan
+say "service on port $PORT"
+"$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 &
+service=$!
+trap 'kill $service 2>/dev/null || true' EXIT INT TERM
+"$BIN/python" tools/first_request.py "http://127.0.0.1:$PORT" data/local/plan
+say "ready"
+cat <<END
+Open        http://127.0.0.1:$PORT/docs            the HTTP interface, to try out
+MLflow      $BIN/mlflow ui --backend-store-uri sqlite:///$SCORING_HOME/mlflow.db --port 5000
+Queues      data/local/plan/queue_agent_call.csv
+END
+if [ -t 0 ] && [ -z "${CI:-}" ]; then echo "The service runs until you press Ctrl+C."; wait $service; else echo "Not a terminal: the service is stopped now; start it again with: $BIN/scoring serve"; fi
