@@ -1,7 +1,7 @@
 """Caps that turn out to have been broken, once late rows are in: reported afterwards, never rewritten.
 
 A verdict counts what was known at its instant. An agency's upload at night can show that a call of the afternoon was
-one too many. This module looks back with all that is known now and names every contact that found its cap already used up,
+one too many. This module looks back with all that is known now and names every contact that found its cap used up,
 and whether that could have been known when it was made.
 """
 
