@@ -75,8 +75,12 @@ def simulate(out: Path, accounts: int, seed: int, world: str, months: int, as_js
     \b
     Example: scoring simulate --out data/local/demo --accounts 20000 --seed 1
     """
+    settings = read_settings()
     with steps(None, quiet=as_json) as progress:
-        _pipeline("simulate")(out=out, accounts=accounts, seed=seed, world=world, months=months, progress=progress)
+        _pipeline("simulate")(
+            out=out, accounts=accounts, seed=seed, world=world, months=months, workers=settings.threads,
+            progress=lambda done, of: progress(f"{done} of {of} chunks of accounts"),
+        )  # fmt: skip
     _tell({"out": str(out), "accounts": accounts, "seed": seed, "world": world}, as_json, [f"{accounts:,} accounts of world {world} are in {out}."])
 
 
@@ -235,6 +239,30 @@ def explain(decision_id: str, lang: str, audience: str) -> None:
 
     record = _ledger().get(decision_id)
     click.echo("\n\n".join(worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))))
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--plan", "plan_folder", type=FOLDER, help="A folder written by `scoring plan` for this portfolio.")
+@click.option("--as-of", "as_of", type=Day(), help="A day of which the truth is told; default: the plan's, else the last.")
+@click.option("--capacity", type=FOLDER, help="Capacity file; default: what the plan used.")
+@click.option("--out", type=FOLDER, help="Folder for the tables and the capture curve.")
+@AS_JSON
+def evaluate(folder: Path, plan_folder: Path | None, as_of: date | None, capacity: Path | None, out: Path | None, as_json: bool) -> None:
+    """What a plan is really worth on a simulated portfolio, against simple rules and the truth, at the same capacity.
+
+    \b
+    Example: scoring evaluate data/local/demo --plan data/local/plan --out data/local/evaluation
+    """
+    with steps(4, quiet=as_json) as progress:
+        done = _pipeline("evaluate")(
+            folder, plan=plan_folder, as_of=as_of, capacity=capacity, out=out, progress=lambda at, of: progress(f"step {at} of {of}")
+        )
+    facts = {
+        "as_of": done.as_of.isoformat(), "bound_cents": done.bound_cents, "unmatched": done.unmatched,
+        "rules": done.rules.to_dict("records"), "ceiling": done.ceiling.to_dict("records"),
+    }  # fmt: skip
+    _tell(facts, as_json, [done.rules.to_string(index=False), "", done.ceiling.to_string(index=False)])
 
 
 @cli.command()

@@ -66,7 +66,7 @@ def default_days(portfolio: Portfolio, definition: TargetDefinition, n_train: in
     day = _month_end_on_or_before(test - timedelta(days=definition.horizon_days))
     while first is not None and day > first and len(days) < n_train:
         days.append(day)
-        day = _month_end_on_or_before(day - timedelta(days=definition.horizon_days))
+        day = day.replace(day=1) - timedelta(days=1)
     if not days:
         raise WindowStillOpenError(
             f"The data from {first} to {portfolio.extract_on} is too short: one training and one test day need "
