@@ -37,9 +37,9 @@ def qualifying_payments(payments: Any) -> Any:
     Examples
     --------
     >>> from datetime import datetime
-    >>> seen = ibis.memtable({"kind": ["voluntary", "refund"], "reversed_at": ibis.null("timestamp").execute(),
-    ...     "paid_at": [datetime(2025, 5, 1), datetime(2025, 5, 2)]}, schema={"kind": "string", "reversed_at": "timestamp",
-    ...     "paid_at": "timestamp"})
+    >>> import pyarrow as pa
+    >>> paid_at, never = [datetime(2025, 5, 1)] * 2, pa.array([None, None], pa.timestamp("us"))
+    >>> seen = ibis.memtable(pa.table({"kind": ["voluntary", "refund"], "paid_at": paid_at, "reversed_at": never}))
     >>> qualifying_payments(seen).kind.to_pyarrow().to_pylist()
     ['voluntary']
     """
@@ -204,20 +204,20 @@ def positions(known: Tables, walked: Any, billed: Any, as_of: Any) -> Any:
     covered = walked.group_by("account_id").agg(covered_cents=paid)
     unpaid = billed.join(covered, "account_id")
     left_of_minimum = ibis.greatest(
-        ibis.least(unpaid.required_cents - unpaid.covered_cents, unpaid.minimum_due_cents), 0
+        ibis.least(unpaid.required_cents - unpaid.covered_cents, unpaid.minimum_due_cents.coalesce(0)), 0
     )
     unpaid = unpaid.mutate(left_cents=left_of_minimum, is_due=unpaid.due_on < as_of)
     owed = unpaid.group_by("account_id").agg(
         open_cents=unpaid.left_cents.sum(),
         past_due_cents=unpaid.left_cents.sum(where=unpaid.is_due),
         n_unpaid_minimums=unpaid.count(where=(unpaid.left_cents > 0) & unpaid.is_due),
-        oldest_due_on=unpaid.due_on.min(where=(unpaid.left_cents > 0) & unpaid.is_due),
+        oldest_overdue_on=unpaid.due_on.min(where=(unpaid.left_cents > 0) & unpaid.is_due),
     )
     latest = billed.filter(billed.cycle_no == 1)
     here = latest.join(owed, "account_id").join(known["accounts"], "account_id")
     reported = here.minimum_due_cents.isnull()
     reported_dpd = (here.reported_dpd > 0).ifelse(here.reported_dpd + here.age_days, here.reported_dpd).coalesce(0)
-    dpd = reported.ifelse(reported_dpd, as_of.delta(here.oldest_due_on, unit="day").coalesce(0)).cast("int64")
+    dpd = reported.ifelse(reported_dpd, as_of.delta(here.oldest_overdue_on, unit="day").coalesce(0)).cast("int64")
     stake = ibis.greatest(here.balance_cents, 0)
     placed = here.select(
         account_id=here.account_id,

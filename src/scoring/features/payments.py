@@ -90,7 +90,7 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
         / counted.amount_cents.sum(where=year).nullif(0),
         autopay_share_365d=counted.count(where=year & (counted.kind == "autopay")) / counted.count(where=year).nullif(0),
     )
-    made = made.mutate(payment_trend_90d=made.paid_cents_90d / made.paid_cents_before_90d.nullif(0))
+    made = made.mutate(payment_trend_90d=made.paid_cents_90d.coalesce(0) / made.paid_cents_before_90d.nullif(0))
     return payments.select("account_id").distinct().left_join(made, "account_id").drop("account_id_right")
 
 

@@ -39,9 +39,9 @@ def spending(billed: Any, accounts: Any) -> Any:
         purchases_to_limit_ratio_90d=bought.sum(where=quarter) / spent.credit_limit_cents.max().nullif(0),
         purchase_trend_90d=bought.sum(where=quarter) / bought.sum(where=before).nullif(0),
         cash_advance_share_180d=drawn.sum(where=half) / (bought.sum(where=half) + drawn.sum(where=half)).nullif(0),
-        cash_advance_cycles_365d=(drawn > 0).ifelse(1, 0).sum(where=year),
+        cash_advance_cycles_365d=(drawn > 0).cast("int64").sum(where=year),
         charges_to_balance_ratio_90d=spent.interest_and_fees_cents.sum(where=quarter)
         * spent.count(where=quarter)
         / spent.balance_cents.sum(where=quarter & (spent.balance_cents > 0)).nullif(0),
-        purchases_while_past_due_180d=bought.sum(where=half & (spent.dpd > 0)),
+        purchases_while_past_due_180d=(bought * (spent.dpd > 0).cast("int64")).sum(where=half),
     )
