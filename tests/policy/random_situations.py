@@ -14,19 +14,26 @@ ZONES = (
     "Asia/Shanghai", "Asia/Urumqi", "America/New_York", "America/Los_Angeles", "America/Sao_Paulo", "Africa/Cairo",
     "Pacific/Apia", "Australia/Lord_Howe", "America/St_Johns", "Europe/Dublin", "Asia/Kathmandu", "America/Phoenix",
 )  # fmt: skip
+
+
+def utc(*parts: int) -> datetime:
+    """An instant in UTC."""
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
 AWKWARD = (
-    datetime(2026, 3, 8, 7, 0),       # New York goes to summer time
-    datetime(2026, 11, 1, 6, 0),      # and back
-    datetime(2026, 4, 23, 22, 0),     # Cairo has no midnight
-    datetime(2026, 10, 29, 21, 0),    # Cairo has two
-    datetime(2026, 4, 4, 15, 0),      # Lord Howe moves by half an hour
-    datetime(2028, 2, 29, 16, 0),     # a leap day begins in Shanghai
-    datetime(2028, 2, 28, 16, 0),
-    datetime(2026, 8, 31, 16, 0),     # the New York City overlay begins, here first
-    datetime(2026, 9, 1, 4, 0),
-    datetime(2026, 12, 31, 16, 0),
-    datetime(2026, 11, 23, 14, 0),    # 22:00 in Shanghai
-    datetime(2026, 11, 24, 0, 0),     # 08:00 in Shanghai
+    utc(2026, 3, 8, 7, 0),       # New York goes to summer time
+    utc(2026, 11, 1, 6, 0),      # and back
+    utc(2026, 4, 23, 22, 0),     # Cairo has no midnight
+    utc(2026, 10, 29, 21, 0),    # Cairo has two
+    utc(2026, 4, 4, 15, 0),      # Lord Howe moves by half an hour
+    utc(2028, 2, 29, 16, 0),     # a leap day begins in Shanghai
+    utc(2028, 2, 28, 16, 0),
+    utc(2026, 8, 31, 16, 0),     # the New York City overlay begins, here first
+    utc(2026, 9, 1, 4, 0),
+    utc(2026, 12, 31, 16, 0),
+    utc(2026, 11, 23, 14, 0),    # 22:00 in Shanghai
+    utc(2026, 11, 24, 0, 0),     # 08:00 in Shanghai
 )  # fmt: skip
 NUMBERS = ("A", "B", None)
 RECIPIENTS = ("debtor", "guarantor", "spouse", "attorney", "unrelated_third_party", None)
@@ -37,7 +44,7 @@ TEMPLATES = ("standard", "ending_efforts")
 def a_moment(random: Random) -> datetime:
     """An instant on or near a clock change, a midnight or an hour that a rule names."""
     near = timedelta(microseconds=random.choice((0, 0, 1, -1))) + timedelta(minutes=15) * random.randint(-100, 100)
-    return (random.choice(AWKWARD) + random.choice((near, timedelta()))).replace(tzinfo=UTC)
+    return random.choice(AWKWARD) + random.choice((near, timedelta()))
 
 
 def flags_of(profile: Profile) -> tuple[str, ...]:

@@ -48,10 +48,14 @@ def binding_rules(profile: Profile, facts: Facts) -> Iterator[object]:
 
 @settings(max_examples=400, deadline=None)
 @given(seeds, profiles)
-def test_no_channel_is_allowed_at_an_hour_that_a_rule_forbids_in_any_candidate_zone(seed: int, profile: Profile) -> None:
+def test_no_channel_is_allowed_at_an_hour_that_a_rule_forbids_in_any_candidate_zone(
+    seed: int, profile: Profile
+) -> None:
     facts, at, _ = a_situation(seed, profile)
     facts = replace(facts, consents=())
-    allowed = {channel for channel, code in zip(CHANNELS, lawful(profile, facts, at), strict=True) if code is Lawful.ALLOW}
+    allowed = {
+        channel for channel, code in zip(CHANNELS, lawful(profile, facts, at), strict=True) if code is Lawful.ALLOW
+    }
     clocks = [at.astimezone(ZoneInfo(zone)).time() for zone in facts.zones or profile.default_zones]
 
     for rule in binding_rules(profile, facts):
@@ -101,7 +105,9 @@ def test_one_more_rule_never_enables_a_channel(seed: int, profile: Profile) -> N
 
 
 def replace_rules(profile: Profile, rules: tuple[object, ...]) -> Profile:
-    kept = {name: getattr(profile, name) for name in Profile.__dataclass_fields__ if name not in ("rule_ids", "window_days")}
+    kept = {
+        name: getattr(profile, name) for name in Profile.__dataclass_fields__ if name not in ("rule_ids", "window_days")
+    }
     return Profile(**(kept | {"rules": rules}))
 
 

@@ -1,5 +1,6 @@
-"""Profiles are strict: malformed ones are refused with file, rule and reason; approved ones cannot be edited in silence."""
+"""Profiles are strict: malformed ones are refused with file, rule and reason; no approved one is edited in silence."""
 
+# ruff: noqa: E501  a table of edits and refusals reads best with one on a line.
 from __future__ import annotations
 
 import shutil
@@ -30,7 +31,7 @@ def edited(text: str, old: str, new: str) -> bytes:
 
 
 SAME_RULE = '  - {id: H-CN-CAP-SMS, type: cap_day, cite: "house", force: house, verified: house'
-AGAIN = ', count: sms, scope: debtor, max: 2, channels: [sms], effect: block}\n'
+AGAIN = ", count: sms, scope: debtor, max: 2, channels: [sms], effect: block}\n"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,7 @@ AGAIN = ', count: sms, scope: debtor, max: 2, channels: [sms], effect: block}\n'
         (edited(CN, 'effective_from: "2021-11-01",', 'effective_from: "2021-11-01", effective_until: "2021-11-01",'), "rule CN-PUSH-OFF: effective_until 2021-11-01 is not after"),
         (edited(CN, 'effective_from: "2021-11-01",', 'effective_from: "2021-11-31",'), "rule CN-PUSH-OFF: effective_from must be a date in quotes"),
         (edited(CN, 'effective_from: "2021-11-01",', 'effective_from: "2021-11-01", from_date: "2021-11-01",'), "effective_from and from_date say the same thing"),
+        (edited(US, "binds: [third_party]", "binds: []"), "rule US-CURFEW: binds is empty, so the rule would bind nobody"),
         (edited(CN, "force: law", "force: lawful"), "rule CN-PUSH-OFF: force 'lawful' is not known; known: law, rule, standard"),
         (edited(CN, "verified: full_text", "verified: sure"), "rule CN-PUSH-OFF: verified 'sure' is not known"),
         (edited(CN, "effect: block", "effect: stop"), "rule CN-HOLD-PLAN: effect 'stop' is not known; known: block, review"),
@@ -96,7 +98,9 @@ def test_two_versions_of_a_rule_hold_one_after_the_other() -> None:
     later = f'rules:\n{SAME_RULE}, effective_from: "2026-06-01"{AGAIN}'
     ended = edited(CN, "rules:\n", later).decode()
     start = ended.index("  - {id: H-CN-CAP-SMS", ended.index("  - {id: CN-HOLD-PLAN"))
-    first = ended[start:].replace('effective_from: "2026-01-30",', 'effective_from: "2026-01-30", effective_until: "2026-06-01",', 1)
+    first = ended[start:].replace(
+        'effective_from: "2026-01-30",', 'effective_from: "2026-01-30", effective_until: "2026-06-01",', 1
+    )
     profile = parse_profile((ended[:start] + first).encode(), "profile.yaml")
 
     limits = [

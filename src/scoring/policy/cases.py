@@ -3,7 +3,8 @@
 A case file holds ``defaults`` for each profile and a list of ``cases``. Times are local to the first listed zone unless
 they carry an offset. A flag that is not listed is known to be false; ``unknown: [flag]`` makes it unknown, and the word
 ``unknown`` may stand for any recipient, collector, history, opt-out list, overlays or zones. ``met`` adds facts to the
-defaults, ``drop`` takes facts away. Channels that ``expect`` does not name are not compared.
+defaults, ``drop`` takes facts away. A contact about another debt says ``debt: other``. Channels that ``expect`` does not
+name are not compared.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from scoring.policy.verdicts import Verdicts, verdicts
 from scoring.resources import data_folder
 
 UNKNOWN: Final = "unknown"
+THIS_DEBT: Final = "this"
 CALLBACK_NAMES: Final = (CALLBACK, "callback_consent")
 VERDICT_WORDS: Final = {Lawful.ALLOW: "allow", Lawful.REVIEW: "review", Lawful.BLOCK: "block"}
+EVERY_CHANNEL: Final = "every channel"
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -110,7 +113,8 @@ def run_cases(path: Path | str, profile_dir: Path | str | None = None) -> CaseRe
     Raises
     ------
     PolicyError
-        The case file or a profile is malformed. Mismatches are returned, never raised.
+        The case file as a whole or a profile is malformed. Mismatches are returned, never raised, and a single case
+        that cannot be read is a mismatch of its own.
 
     Examples
     --------
@@ -121,10 +125,20 @@ def run_cases(path: Path | str, profile_dir: Path | str | None = None) -> CaseRe
     """
     path = Path(path)
     folder = Path(profile_dir) if profile_dir is not None else data_folder() / "policy"
-    cases = read_cases(path)
-    profiles = {name: load_profile(folder / f"{name}.yaml") for name in dict.fromkeys(case.profile for case in cases)}
-    mismatches = [mismatch for case in cases for mismatch in mismatches_of(case, profiles[case.profile])]
-    return CaseReport(path.name, len(cases), tuple(mismatches))
+    items, defaults = _case_items(path)
+    profiles: dict[str, Profile] = {}
+    mismatches: list[Mismatch] = []
+    for name, item in items.items():
+        try:
+            case = _read_case(path.name, name, item, defaults, items)
+        except PolicyError as error:
+            title = str(item.get("title", "no title"))
+            mismatches.append(Mismatch(name, title, EVERY_CHANNEL, "a case that can be read", error.message))
+            continue
+        if case.profile not in profiles:
+            profiles[case.profile] = load_profile(folder / f"{case.profile}.yaml")
+        mismatches += mismatches_of(case, profiles[case.profile])
+    return CaseReport(path.name, len(items), tuple(mismatches))
 
 
 def mismatches_of(case: Case, profile: Profile) -> tuple[Mismatch, ...]:
@@ -132,7 +146,7 @@ def mismatches_of(case: Case, profile: Profile) -> tuple[Mismatch, ...]:
     try:
         result = verdicts(profile, case.facts, case.at, case.rules_on)
     except PolicyError as error:
-        return (Mismatch(case.id, case.title, "every channel", "a verdict", f"a refusal: {error.message}"),)
+        return (Mismatch(case.id, case.title, EVERY_CHANNEL, "a verdict", f"a refusal: {error.message}"),)
     return tuple(
         Mismatch(case.id, case.title, channel, _said(expected), _said(Expectation(*_got(result, channel))))
         for channel, expected in case.expect.items()
@@ -155,6 +169,12 @@ def _said(expectation: Expectation) -> str:
 
 def read_cases(path: Path) -> tuple[Case, ...]:
     """Every case of a file, with the defaults filled in; see the module for the conventions."""
+    items, defaults = _case_items(path)
+    return tuple(_read_case(path.name, name, item, defaults, items) for name, item in items.items())
+
+
+def _case_items(path: Path) -> tuple[dict[str, Mapping[str, Any]], Mapping[str, Any]]:
+    """The cases of a file by id, and the defaults by profile."""
     if not path.is_file():
         raise PolicyError(f"{path.name}: there is no such case file.", field="cases")
     top = Section(path.name, "case file", read_yaml(path.read_text(encoding="utf-8"), path.name))
@@ -166,7 +186,7 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     by_id = {str(item.get("id")): item for item in items}
     if len(by_id) != len(items):
         top.refuse("two cases have the same id, or one has none.")
-    return tuple(_read_case(path.name, name, item, defaults, by_id) for name, item in by_id.items())
+    return by_id, defaults
 
 
 def _read_case(
@@ -201,7 +221,7 @@ def _read_case(
     )
     title, expect = section.text("title"), _expect(section.part("expect"))
     rules_on = section.day("rules_on", None)
-    for key in ("id", "profile", "note", "same_history_as"):
+    for key in ("id", "profile", "note", "same_history_as", "debt"):
         section.take(key, None)
     section.done()
     return Case(name, title, profile, now, facts, expect, rules_on)
@@ -268,6 +288,9 @@ def _consents(section: Section, now: datetime, zones: tuple[str, ...]) -> tuple[
         for kind, value in section.part("consents", {}).values.items()
         for consent in _consents_of(section, CALLBACK if kind in CALLBACK_NAMES else kind, value, now, zones)
     ]
+    for name in CALLBACK_NAMES:
+        if name in section.values:
+            consents += _consents_of(section, CALLBACK, section.take(name), now, zones)
     if section.take("opt_out", []) != UNKNOWN:
         consents += [
             Consent(OPT_OUT, c, LONG_AGO) for c in section.texts("opt_out", (), among=(*CHANNELS, ANY_CHANNEL))
@@ -278,13 +301,13 @@ def _consents(section: Section, now: datetime, zones: tuple[str, ...]) -> tuple[
 def _consents_of(section: Section, kind: str, value: Any, now: datetime, zones: tuple[str, ...]) -> list[Consent]:
     """``[channel, ...]`` is a consent in force now; ``{channels, given_at, withdrawn_at, given_to}`` says more."""
     given = now if kind == CALLBACK else LONG_AGO
-    if isinstance(value, str | datetime):
-        return [Consent(kind, ANY_CHANNEL, _instant(section, value, zones))]
+    if isinstance(value, str | date):
+        return [Consent(kind, ANY_CHANNEL, _given(section, value, now, zones))]
     channels, withdrawn = value, None
     if isinstance(value, Mapping):
         part = Section(section.file, f"{section.place}, consents, {kind}", value)
         channels = part.take("channels", [ANY_CHANNEL])
-        given = _instant(section, part.take("given_at"), zones) if "given_at" in value else given
+        given = _given(section, part.take("given_at"), now, zones) if "given_at" in value else given
         withdrawn = _instant(section, part.take("withdrawn_at"), zones) if "withdrawn_at" in value else None
         given_to = part.text("given_to", None, among=COLLECTORS)
         part.done()
@@ -295,19 +318,27 @@ def _consents_of(section: Section, kind: str, value: Any, now: datetime, zones: 
     return [Consent(kind, channel, given, withdrawn) for channel in channels]
 
 
+def _given(section: Section, value: Any, now: datetime, zones: tuple[str, ...]) -> datetime:
+    """When a consent was given; a mere day means by its end, since a wish is mostly said in the talk of that day."""
+    is_day = (isinstance(value, date) and not isinstance(value, datetime)) or (
+        isinstance(value, str) and len(value) == 10
+    )
+    return min(now, _instant(section, f"{value}T23:59:59", zones)) if is_day else _instant(section, value, zones)
+
+
 def _contacts(section: Section, standard_number: Any, zones: tuple[str, ...]) -> tuple[Contact, ...]:
-    entries = section.take("history", [])
+    entries, debt = section.take("history", []), section.values.get("debt", THIS_DEBT)
     if entries == UNKNOWN:
         return ()
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         section.refuse("history must be a list of contacts.")
     return tuple(
-        _contact(Section(section.file, f"{section.place}, history {i}", entry), standard_number, zones)
+        _contact(Section(section.file, f"{section.place}, history {i}", entry), standard_number, zones, debt)
         for i, entry in enumerate(entries, 1)
     )
 
 
-def _contact(entry: Section, standard_number: Any, zones: tuple[str, ...]) -> Contact:
+def _contact(entry: Section, standard_number: Any, zones: tuple[str, ...], debt: str) -> Contact:
     number = entry.text("number", standard_number)
     seconds = entry.take("seconds", None)
     contact = Contact(
@@ -316,7 +347,7 @@ def _contact(entry: Section, standard_number: Any, zones: tuple[str, ...]) -> Co
         outcome=entry.text("outcome"),
         direction=entry.text("direction", "outbound"),
         number_ref=None if number == UNKNOWN else number,
-        this_debt=entry.text("debt", "this", among=("this", "other")) == "this",
+        this_debt=entry.text("debt", debt) == debt,
         seconds=None if seconds is None else float(seconds),
         known_at=_instant(entry, entry.take("known_at"), zones) if "known_at" in entry.values else None,
     )

@@ -100,7 +100,7 @@ def read_counter(section: Section, name: str) -> Counter:
     directions = section.take("direction", "outbound")
     counter = Counter(
         name=name,
-        outcomes=frozenset(section.texts("outcomes", among=OUTCOMES)),
+        outcomes=frozenset(section.some_texts("outcomes", "the counter would count nothing", among=OUTCOMES)),
         not_counted=frozenset(section.texts("not_counted", (), among=OUTCOMES)),
         directions=(directions,) if isinstance(directions, str) else tuple(directions),
         min_seconds=section.integer("min_seconds", 0, least=0),
@@ -152,18 +152,21 @@ def _common(section: Section, channels: ChannelTable) -> dict[str, Any]:
         "verified": section.text("verified", among=VERIFIED),
         "channels": _mask(section, channels, "channels"),
         "effect": EFFECTS[section.text("effect", among=tuple(EFFECTS))],
-        "binds": frozenset(section.texts("binds", among=COLLECTORS)) if "binds" in section.values else None,
+        "binds": _binds(section),
         "overlay": section.text("when_overlay", None),
         "effective_from": first,
         "effective_until": until,
     }
 
 
+def _binds(section: Section) -> frozenset[str] | None:
+    if "binds" not in section.values:
+        return None
+    return frozenset(section.some_texts("binds", "the rule would bind nobody", among=COLLECTORS))
+
+
 def _mask(section: Section, channels: ChannelTable, key: str) -> ChannelMask:
-    names = section.texts(key, among=tuple(channels.groups))
-    if not names:
-        section.refuse(f"{key} is empty, so the rule would never apply.")
-    return channels.mask(names)
+    return channels.mask(section.some_texts(key, "the rule would never apply", among=tuple(channels.groups)))
 
 
 def _counter(section: Section, key: str, counters: Mapping[str, Counter]) -> Counter:
@@ -175,20 +178,23 @@ def _hold(section: Section, common: dict[str, Any], channels: ChannelTable, _: M
     if "except" not in section.values:
         return Hold(**common, when=when)
     exception = section.part("except")
-    mask, templates = _mask(exception, channels, "channels"), frozenset(exception.texts("templates"))
+    mask, templates = (
+        _mask(exception, channels, "channels"),
+        frozenset(exception.some_texts("templates", "nothing would be excepted")),
+    )
     exception.done()
     return Hold(**common, when=when, except_channels=mask, except_templates=templates)
 
 
 def _recipient(section: Section, common: dict[str, Any], channels: ChannelTable, _: Mapping[str, Counter]) -> Rule:
-    allow = frozenset(section.texts("allow"))
+    allow = frozenset(section.some_texts("allow", "nobody could be contacted"))
     if "locate_exception" not in section.values:
         return Recipient(**common, allow=allow)
     part = section.part("locate_exception")
     exception = LocateException(
-        recipients=frozenset(part.texts("recipients")),
+        recipients=frozenset(part.some_texts("recipients", "the exception would be for nobody")),
         channels=_mask(part, channels, "channels"),
-        when=When(all=part.texts("needs"), none=part.texts("none", ())),
+        when=When(all=part.some_texts("needs", "the exception would have no condition"), none=part.texts("none", ())),
     )
     part.done()
     return Recipient(**common, allow=allow, locate_exception=exception)
@@ -257,9 +263,7 @@ def _opt_out(section: Section, common: dict[str, Any], _: ChannelTable, __: Mapp
 
 
 def _require(section: Section, common: dict[str, Any], _: ChannelTable, __: Mapping[str, Counter]) -> Rule:
-    needs = section.texts("needs")
-    if not needs:
-        section.refuse("needs is empty, so the rule would ask for nothing.")
+    needs = section.some_texts("needs", "the rule would ask for nothing")
     return Require(**common, needs=needs, when=read_when(section.part("when")) if "when" in section.values else None)
 
 

@@ -43,6 +43,8 @@ PERSON_FLAGS: Final = (
 """Flags of the person, not of one debt: a row on one account holds on all accounts of the customer."""
 CONSENT_FACTS: Final = ("tcpa_consent_ai_voice", "nyc_electronic_optin", "email_basis")
 """Facts of which ``consents`` is the register."""
+PROMISE_OPEN: Final = "promise_open"
+"""A promise is known and not yet due; no shipped rule reads it, a house rule may."""
 SMS_BASIS: Final = ("sms_basis", "sms_basis_60d")
 """The consent kind, and the fact that holds for some days after it or after a text from the customer."""
 
@@ -255,6 +257,9 @@ def _flags(
     basis = pc.and_(
         pc.equal(own["kind"], SMS_BASIS[0]), pc.greater_equal(own["given_at"], _sms_basis_since(at, profile))
     )
+    if "promises" in observed:
+        flags.setdefault(PROMISE_OPEN, np.full(n, Truth.FALSE, np.int8))
+        _raise_flags(flags, n, _named(_open_promises(connection, at)["row"], PROMISE_OPEN))
     _raise_flags(flags, n, _open_standings(connection, at))
     _raise_flags(flags, n, own.filter(pc.is_in(own["kind"], pa.array(CONSENT_FACTS))).select(["row", "kind"]))
     _raise_flags(flags, n, _named(own.filter(basis)["row"], SMS_BASIS[1]))
@@ -285,6 +290,16 @@ def _open_standings(connection: duckdb.DuckDBPyConnection, at: datetime) -> pa.T
           AND s.from_at <= $at AND coalesce(s.known_at, s.from_at) <= $at
           AND (s.until_at IS NULL OR s.until_at > $at)""",
         {"at": at.replace(tzinfo=None), "person": list(PERSON_FLAGS)},
+    )
+
+
+def _open_promises(connection: duckdb.DuckDBPyConnection, at: datetime) -> pa.Table:
+    """Accounts with a promise that is known and falls due today or later."""
+    return _arrow(
+        connection,
+        """SELECT DISTINCT b.row FROM promises p JOIN policy_siblings b ON b.account_id = p.account_id
+        WHERE b.own AND p.made_at <= $at AND coalesce(p.known_at, p.made_at) <= $at AND p.due_on >= $day""",
+        {"at": at.replace(tzinfo=None), "day": at.date()},
     )
 
 

@@ -108,6 +108,13 @@ class Section:
             self.refuse(f"{key} {value!r} is not known; known: {', '.join(among)}.", got=value, expected=list(among))
         return value
 
+    def some_texts(self, key: str, consequence: str, *, among: Sequence[str] = ()) -> tuple[str, ...]:
+        """A list of different texts that may not be empty, because of what would follow."""
+        texts = self.texts(key, among=among)
+        if not texts:
+            self.refuse(f"{key} is empty, so {consequence}.", got=[])
+        return texts
+
     def texts(self, key: str, default: Any = MISSING, *, among: Sequence[str] = ()) -> tuple[str, ...]:
         """A list of different texts."""
         value = self.take(key, default)

@@ -63,6 +63,7 @@ FACT_WORDS: Final[Mapping[str, str]] = {
     "tcpa_revoked": "the consumer revoked that consent",
     "bankruptcy_stay": "a bankruptcy stay holds",
     "discharged": "the debt is discharged",
+    "promise_open": "a promise to pay is open",
     "nyc_electronic_optin": "the consumer agreed in writing to electronic messages",
 }
 COUNTER_WORDS: Final[Mapping[str, str]] = {
