@@ -19,7 +19,16 @@ TIMES = (time(), time(9, 30), time(23, 59, 59, 999999))
 KINDS = ("voluntary", "voluntary", "voluntary", "autopay", "refund", "set_off", "goodwill", "write_off", "transfer")
 CHANNELS = ("sms", "app_push", "email", "ai_voice", "agent_call", "letter", "online_cs")
 OUTCOMES = ("conversation", "no_answer", "sent", "delivered", "read", "not_connected", "met", "refused")
-FLAGS = ("charged_off", "sold", "deceased", "dispute_open", "fraud_suspected", "plan_signed", "plan_breached", "hardship")
+FLAGS = (
+    "charged_off",
+    "sold",
+    "deceased",
+    "dispute_open",
+    "fraud_suspected",
+    "plan_signed",
+    "plan_breached",
+    "hardship",
+)
 OPTIONAL = ("contacts", "promises", "standings", "inflows")
 SPENDING = ("purchases_cents", "cash_advances_cents", "interest_and_fees_cents")
 
