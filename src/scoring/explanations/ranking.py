@@ -1,0 +1,108 @@
+"""How the rank came about: the terms of the priority value, the channel's price, the runner-up, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scoring.explanations.facts import PRIOR_FORMULA, Candidate, DecisionFacts
+from scoring.explanations.quantities import money, probability_text, ratio
+from scoring.explanations.wording import Wording
+from scoring.vocabulary import Channel
+
+
+def rank_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
+    """The terms of the priority value, then the chosen channel's value, price and place."""
+    choice, p = facts.choice, float(facts.scores["w_none"])
+    recorded = money(choice["priority_value_cents"], facts.currency, wording)
+    if choice["priority_formula"] != PRIOR_FORMULA:
+        yield wording.say("rank.formula", formula=choice["priority_formula"], value=recorded)
+    else:
+        yield wording.say("rank.open", p=probability_text(p, wording), open=ratio(p * (1.0 - p), wording))
+        yield wording.say(
+            "rank.at_stake",
+            a=probability_text(facts.ability_share, wording),
+            cure=money(facts.scores["cure_amount_cents"], facts.currency, wording),
+            at_stake=money(facts.at_stake_cents, facts.currency, wording),
+        )
+        yield wording.say("rank.priority", formula=choice["priority_formula"], value=recorded)
+        if not facts.terms_give_priority:
+            yield wording.say("rank.apart", value=money(facts.priority_cents, facts.currency, wording))
+    if facts.chosen is not None:
+        yield from _net_value(facts, facts.chosen, wording)
+    else:
+        has_values = any(found.value_cents is not None for found in facts.candidates.values())
+        yield wording.say("rank.unranked" if has_values else "rank.no_values")
+
+
+def _net_value(facts: DecisionFacts, chosen: Candidate, wording: Wording) -> Iterator[str]:
+    change = facts.assumed_change(chosen)
+    if change is not None and facts.choice["priority_formula"] == PRIOR_FORMULA:
+        channel = wording.name("channel", chosen.channel)
+        yield wording.say("rank.effect", channel=channel, points=f"{100 * change:+.2f}")
+    if chosen.value_cents is not None:
+        cost = money(chosen.cost_cents, facts.currency, wording)
+        yield wording.say("rank.net", cost=cost, value=money(chosen.value_cents, facts.currency, wording))
+    yield wording.say("rank.price", price=money(chosen.price_cents, facts.currency, wording))
+    yield wording.say("rank.place", rank=facts.choice["queue_rank"])
+
+
+def capacity_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
+    """Runner-up, the limit that bound, and every channel with a value, best first; nothing where no channel has one."""
+    valued = [found for found in facts.candidates.values() if found.value_cents is not None]
+    if not valued:
+        return
+    yield _runner_up(facts, wording)
+    if not facts.is_randomised:
+        yield from _limits(facts, valued, wording)
+    for found in sorted(valued, key=lambda found: -_value(found)):
+        yield wording.say(
+            "capacity.candidate",
+            channel=_capital(wording.name("channel", found.channel)),
+            value=money(_value(found), facts.currency, wording),
+            cost=money(found.cost_cents, facts.currency, wording),
+            price=money(found.price_cents, facts.currency, wording),
+        )
+
+
+def _limits(facts: DecisionFacts, valued: list[Candidate], wording: Wording) -> Iterator[str]:
+    """Channels that were worth more than the choice and had no place, and the price of a place where one is known."""
+    own = 0.0 if facts.chosen is None else _value(facts.chosen)
+    told = facts.choice["runner_up"] if facts.is_contacted else Channel.NONE
+    for found in valued:
+        if _value(found) > own and found.channel != told:
+            value = money(_value(found), facts.currency, wording)
+            yield wording.say("capacity.worth", channel=_capital(wording.name("channel", found.channel)), value=value)
+    at_stake = [found for found in valued if _value(found) > own or found == facts.chosen]
+    full = [found for found in at_stake if found.price_cents > 0]
+    for found in full:
+        price = money(found.price_cents, facts.currency, wording)
+        yield wording.say("capacity.full", channel=wording.name("channel", found.channel), price=price)
+    if not full:
+        yield wording.say("capacity.not_bound")
+
+
+def _runner_up(facts: DecisionFacts, wording: Wording) -> str:
+    if facts.chosen is None:
+        return wording.say("capacity.no_choice")
+    if facts.is_randomised:
+        return wording.say("capacity.random")
+    other = facts.candidates.get(facts.choice["runner_up"])
+    if other is None or other.value_cents is None:
+        return wording.say("capacity.silence", difference=money(_value(facts.chosen), facts.currency, wording))
+    ahead = _value(facts.chosen) - other.value_cents
+    return wording.say(
+        f"capacity.{'runner_up' if ahead >= 0 else 'preferred'}",
+        channel=wording.name("channel", other.channel),
+        value=money(other.value_cents, facts.currency, wording),
+        difference=money(abs(ahead), facts.currency, wording),
+    )
+
+
+def _value(found: Candidate) -> float:
+    """The net value of a channel; no contact and a channel that was not considered are worth nothing."""
+    return found.value_cents or 0.0
+
+
+def _capital(name: str) -> str:
+    """A name at the start of a sentence."""
+    return name[:1].upper() + name[1:]
