@@ -7,7 +7,7 @@ from typing import Any
 
 from scoring.policy.breaches import breaches, late_breaches
 from scoring.policy.facts import Consent, Contact, Facts
-from scoring.policy.portfolio_facts import Operations
+from scoring.policy.operations import Operations
 from scoring.policy.profile import load_profile
 from scoring.policy.truth import Lawful, Truth
 from scoring.policy.verdicts import verdicts

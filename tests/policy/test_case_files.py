@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from scoring.errors import PolicyError
-from scoring.policy.cases import read_cases, run_cases
+from scoring.policy.case_files import read_cases
+from scoring.policy.cases import run_cases
 from scoring.policy.profile import load_profile
 
 HEAD = "defaults:\n  cn_bank_card: {zones: [Asia/Shanghai], number: A, met: [call_recording_on]}\ncases:\n"

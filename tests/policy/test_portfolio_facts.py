@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from scoring.errors import PolicyError
 from scoring.policy.facts import Consent, Contact, Facts
-from scoring.policy.portfolio_facts import Operations, facts_from_portfolio
+from scoring.policy.operations import Operations
+from scoring.policy.portfolio_facts import facts_from_portfolio
 from scoring.policy.profile import load_profile
 from scoring.policy.rules import CHANNELS
 from scoring.policy.truth import Lawful, Truth

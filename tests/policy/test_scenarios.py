@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from scoring.errors import PolicyError
-from scoring.policy.cases import Case, mismatches_of, read_cases, run_cases
+from scoring.policy.case_files import Case, read_cases
+from scoring.policy.cases import mismatches_of, run_cases
 from scoring.policy.profile import profile_from
 from scoring.policy.rules import CHANNELS
 from scoring.resources import data_folder

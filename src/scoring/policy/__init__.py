@@ -11,14 +11,16 @@ from scoring.policy.cases import CaseReport, run_cases
 from scoring.policy.content import ContentDuties, content_duties
 from scoring.policy.facts import Consent, Contact, Facts
 from scoring.policy.facts_frame import FactsFrame
+from scoring.policy.findings import Verdicts
 from scoring.policy.forbidden import forbidden_features, forbidden_phrases
+from scoring.policy.operations import Operations
 from scoring.policy.page import render_page, write_page
-from scoring.policy.portfolio_facts import Operations, facts_from_portfolio
+from scoring.policy.portfolio_facts import facts_from_portfolio
 from scoring.policy.profile import Profile, load_profile
 from scoring.policy.rules import CHANNELS
 from scoring.policy.truth import Lawful, Outcome, Truth
 from scoring.policy.verdict_frame import VerdictFrame, verdict_frame
-from scoring.policy.verdicts import Verdicts, next_lawful_at, verdicts
+from scoring.policy.verdicts import next_lawful_at, verdicts
 
 __all__ = [
     "CHANNELS",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from scoring.policy.calendars import local_date
 from scoring.policy.facts import Consent, Contact, Facts, as_utc
-from scoring.policy.portfolio_facts import Operations, overlays_of, zones_of
+from scoring.policy.operations import Operations, overlays_of, zones_of
 from scoring.policy.profile import Profile
 from scoring.policy.rules import Cap, Cooldown
 from scoring.policy.truth import Outcome

@@ -17,7 +17,6 @@ Which source answers for which fact, so that an ordinary bank portfolio gives us
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,9 +29,9 @@ from numpy.typing import NDArray
 from scoring.errors import PolicyError
 from scoring.policy.facts import ANY_CHANNEL, CALLBACK, OPT_OUT, as_utc
 from scoring.policy.facts_frame import CONTACT_TYPE, NEVER, NOT_LISTED, Coded, FactsFrame
+from scoring.policy.operations import Operations, overlays_of, zones_of
 from scoring.policy.profile import Profile
-from scoring.policy.rules import CHANNEL_INDEX, CHANNELS, COLLECTORS, DIRECTIONS, OUTCOMES
-from scoring.policy.sections import Section
+from scoring.policy.rules import CHANNEL_INDEX, CHANNELS, DIRECTIONS, OUTCOMES
 from scoring.policy.truth import Truth
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import Portfolio
@@ -47,49 +46,6 @@ PROMISE_OPEN: Final = "promise_open"
 """A promise is known and not yet due; no shipped rule reads it, a house rule may."""
 SMS_BASIS: Final = ("sms_basis", "sms_basis_60d")
 """The consent kind, and the fact that holds for some days after it or after a text from the customer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operations:
-    """What holds for the whole operation today and stands in no event table.
-
-    Attributes
-    ----------
-    facts : mapping of str to bool
-        Such as ``call_recording_on: true``. What is not listed is unknown.
-    collector : str or None
-        ``first_party``, ``third_party`` or ``first_party_other_name``; ``None`` is unknown.
-    overlays_by_region : mapping of str to names of overlays, or None
-        Which state or city rules apply where; a region that is not listed has none. ``None`` is unknown.
-    """
-
-    facts: Mapping[str, bool] = field(default_factory=dict)
-    collector: str | None = None
-    overlays_by_region: Mapping[str, tuple[str, ...]] | None = None
-
-    @classmethod
-    def read(cls, settings: Mapping[str, Any]) -> Operations:
-        """Operations from settings: ``collector``, ``overlays_by_region``, and facts that are true or false.
-
-        Examples
-        --------
-        >>> Operations.read({"call_recording_on": True, "collector": "first_party"}).facts
-        {'call_recording_on': True}
-        >>> Operations.read({"call_recording_on": "yes"})
-        Traceback (most recent call last):
-        ...
-        scoring.errors.PolicyError: operations, settings: call_recording_on must be true or false; got 'yes'.
-        """
-        section = Section("operations", "settings", settings)
-        regions = section.part("overlays_by_region") if "overlays_by_region" in settings else None
-        special = ("collector", "overlays_by_region")
-        return cls(
-            facts={name: section.boolean(name) for name in settings if name not in special},
-            collector=section.text("collector", None, among=COLLECTORS),
-            overlays_by_region=None
-            if regions is None
-            else {region: regions.texts(region) for region in regions.values},
-        )
 
 
 def facts_from_portfolio(
@@ -216,24 +172,6 @@ def _coded(column: pa.ChunkedArray, meaning: Any) -> Coded[Any]:
     """A text column with few values, each read once; null is read as None."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     return Coded(tuple(meaning(value) for value in encoded.dictionary.to_pylist()), _numpy(encoded.indices, np.int32))
-
-
-def zones_of(text: str | None) -> tuple[str, ...]:
-    """The candidate zones in ``accounts.timezone``, which may list several.
-
-    >>> zones_of("Asia/Shanghai, Asia/Urumqi"), zones_of(None)
-    (('Asia/Shanghai', 'Asia/Urumqi'), ())
-    """
-    return tuple(zone.strip() for zone in (text or "").split(",") if zone.strip())
-
-
-def overlays_of(region: str | None, profile: Profile, operations: Operations) -> frozenset[str] | None:
-    """The overlays that apply in a region; none under a profile without overlays, ``None`` where it is not known."""
-    if not any(rule.overlay for rule in profile.rules):
-        return frozenset()
-    if operations.overlays_by_region is None or (region is None and operations.overlays_by_region):
-        return None
-    return frozenset(operations.overlays_by_region.get(region or "", ()))
 
 
 def _flags(
