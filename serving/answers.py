@@ -1,0 +1,63 @@
+"""Answers as plain values: scores with their reasons, decisions, ledger records. Floats stay the doubles they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from scoring.ledger.decision_record import reasons
+from scoring.ledger.record import StoredRecord, instant_text
+from scoring.scores.bundle import EXPLAINED
+from scoring.scores.scores import Scores
+
+DECISION_FIELDS: Final = (
+    "decision_id", "account_id", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel", "propensity",
+    "explored", "holdout", "reason",
+)  # fmt: skip
+
+
+def score_rows(scores: Scores) -> list[dict[str, Any]]:
+    """One object per account: the columns of ``scores.parquet``, and for each explained score margin, expected margin and reasons."""
+    table = scores.table
+    columns = {name: table[name].tolist() for name in table.columns if name != "as_of"}
+    columns["as_of"] = [scores.frame.as_of.isoformat()] * len(table)
+    columns["explained"] = _explained(scores)
+    return _rows(columns)
+
+
+def _explained(scores: Scores) -> list[dict[str, Any]]:
+    by_score = {}
+    for name in EXPLAINED:
+        parts = scores.contributions[name]
+        columns = {
+            "margin": scores.margins[name].tolist(),
+            "expected_margin": parts[:, -1].tolist(),
+            "reasons": reasons(parts, scores.frame.values).to_pylist(),
+        }
+        by_score[name] = _rows(columns)
+    return _rows(by_score)
+
+
+def decision_rows(decisions: pd.DataFrame, as_of: str, trigger: str) -> list[dict[str, Any]]:
+    """One object per decision of a plan, in the order of the table."""
+    columns: dict[str, list[Any]] = {name: decisions[name].tolist() for name in DECISION_FIELDS}
+    return _rows({**columns, "as_of": [as_of] * len(decisions), "trigger": [trigger] * len(decisions)})
+
+
+def record_answer(record: StoredRecord) -> dict[str, Any]:
+    """A decision record with its place in the chain."""
+    return {
+        "decision_id": record.record_id,
+        "account_id": record.account_id,
+        "as_of": record.as_of.isoformat() if record.as_of else None,
+        "batch_id": record.batch_id,
+        "recorded_at": instant_text(record.recorded_at),
+        "body": record.body,
+        "integrity": record.integrity(),
+    }
+
+
+def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

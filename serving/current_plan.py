@@ -1,0 +1,194 @@
+"""The plan that is in force: read from the files of the nightly run, checked against the ledger and the portfolio it was made from."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pandas as pd
+import pyarrow as pa
+
+from scoring.errors import BadRequestError, NotReadyError
+from scoring.ledger.store import Ledger
+from scoring.portfolio.reading import Portfolio
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from serving.nightly import CURRENT, PLAN_FILE
+
+Rows = npt.NDArray[np.int64]
+ALL_CHANNELS: Final = "all"
+QUEUE_FIELDS: Final = (
+    "channel", "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
+    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "decision_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CurrentPlan:
+    """A plan as the service uses it.
+
+    Attributes
+    ----------
+    run_id, as_of, bundle_id, portfolio_folder
+        What ``plan.json`` and the pointer to it state.
+    prices : mapping of channel to float
+        Value of one more contact, minor units.
+    closed : frozenset of channel
+        Channels without capacity on the day.
+    decisions : DataFrame
+        ``decisions.parquet`` with the columns of ``scores.parquet`` beside it, in the order of the plan.
+    row_of : mapping of account id to row
+    order : mapping of channel name, or ``all``, to rows in queue order
+    """
+
+    run_id: str
+    as_of: date
+    bundle_id: str
+    fingerprint: str
+    portfolio_folder: Path
+    prices: Mapping[Channel, float]
+    closed: frozenset[Channel]
+    decisions: pd.DataFrame
+    row_of: Mapping[str, int]
+    order: Mapping[str, Rows]
+
+    def page(self, channel: Channel | None, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Rows of a queue from where the cursor points, and the cursor of the next page (None after the last).
+
+        Raises
+        ------
+        BadRequestError
+            ``bad_request``: the cursor is none of ours, is of another queue, or of a plan that is no longer in force.
+        """
+        name = ALL_CHANNELS if channel is None else str(channel)
+        start = 0 if cursor is None else self._start(cursor, name)
+        rows = self.order[name][start : start + limit]
+        more = start + limit < len(self.order[name])
+        found = self.decisions.loc[rows, list(QUEUE_FIELDS)]
+        page = [dict(zip(QUEUE_FIELDS, row, strict=True)) for row in found.itertuples(index=False, name=None)]
+        return page, _cursor(self.run_id, name, start + limit) if more else None
+
+    def _start(self, cursor: str, name: str) -> int:
+        try:
+            run, queue, start = orjson.loads(base64.urlsafe_b64decode(cursor.encode()))
+            start = int(start)
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise BadRequestError(
+                "This cursor is none of ours. Take next_cursor of the page before.", field="cursor"
+            ) from error
+        if run != self.run_id[:16]:
+            raise BadRequestError(
+                "This cursor belongs to a plan that is no longer in force. Start again from the first page.",
+                field="cursor",
+                got=str(run)[:16],
+                expected=self.run_id[:16],
+            )
+        if queue != name or start < 0:
+            raise BadRequestError(
+                "This cursor belongs to another queue. Keep `channel` as it was.",
+                field="cursor",
+                got=str(queue)[:20],
+                expected=name,
+            )
+        return start
+
+
+def _cursor(run_id: str, name: str, start: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([run_id[:16], name, start])).decode()
+
+
+def read_current_plan(home: Path) -> CurrentPlan:
+    """The plan that the pointer in the state folder names.
+
+    Raises
+    ------
+    NotReadyError
+        ``not_ready``: no plan was made yet, or its files are incomplete.
+    """
+    pointer_path = home / "plans" / CURRENT
+    if not pointer_path.is_file():
+        raise NotReadyError(
+            f"No plan has been made: {pointer_path} is missing. Run `scoring plan DIR --as-of DAY --out DIR`.",
+            field="plan",
+        )
+    try:
+        pointer = json.loads(pointer_path.read_text(encoding="utf-8"))
+        folder = home / "plans" / pointer["plan"]
+        summary = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        decisions = pd.read_parquet(folder / "decisions.parquet")
+        scores = pd.read_parquet(folder / "scores.parquet")
+        return _current(pointer, summary, decisions, scores)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise NotReadyError(
+            f"The current plan under {home / 'plans'} cannot be read ({type(error).__name__}). Make it again with `scoring plan`.",
+            field="plan",
+            got=type(error).__name__,
+        ) from error
+
+
+def _current(
+    pointer: dict[str, Any], summary: dict[str, Any], decisions: pd.DataFrame, scores: pd.DataFrame
+) -> CurrentPlan:
+    if pointer["run_id"] != summary["run_id"] or not decisions["account_id"].equals(scores["account_id"]):
+        raise ValueError("the files are of different plans")
+    joined = pd.concat([decisions, scores[[name for name in scores.columns if name not in decisions.columns]]], axis=1)
+    offered = summary["capacities"]
+    return CurrentPlan(
+        run_id=summary["run_id"],
+        as_of=date.fromisoformat(summary["as_of"]),
+        bundle_id=summary["bundle"]["id"],
+        fingerprint=summary["portfolio"]["fingerprint"],
+        portfolio_folder=Path(pointer["portfolio"]),
+        prices={channel: float(summary["prices_cents"][str(channel)]) for channel in CONTACT_CHANNELS},
+        closed=frozenset(channel for channel in CONTACT_CHANNELS if offered[str(channel)]["offered"] == 0),
+        decisions=joined,
+        row_of=row_numbers(decisions["account_id"]),
+        order=_orders(joined),
+    )
+
+
+def _orders(decisions: pd.DataFrame) -> dict[str, Rows]:
+    """Rows in queue order: by rank inside each channel; over all channels, and where there is no contact, by priority."""
+    channel = decisions["channel"].to_numpy(dtype=object)
+    by_priority = np.argsort(-decisions["priority_value_cents"].to_numpy(), kind="stable")
+    by_rank = np.argsort(decisions["rank"].to_numpy(), kind="stable")
+    orders = {str(c): by_rank[channel[by_rank] == str(c)] for c in CONTACT_CHANNELS}
+    none = channel[by_priority] == str(Channel.NONE)
+    return {**orders, str(Channel.NONE): by_priority[none], ALL_CHANNELS: by_priority[~none]}
+
+
+def row_numbers(account_ids: pd.Series) -> dict[str, int]:
+    """Row of each account id."""
+    return dict(zip(account_ids.tolist(), range(len(account_ids)), strict=True))
+
+
+def refuse_stale_plan(plan: CurrentPlan, portfolio: Portfolio, ledger: Ledger) -> None:
+    """Refuse a plan whose portfolio has changed since, or whose decisions are not in the ledger.
+
+    Raises
+    ------
+    NotReadyError
+        ``not_ready``: says which, and that the plan must be made again.
+    """
+    if portfolio.fingerprint != plan.fingerprint:
+        raise NotReadyError(
+            "The portfolio has changed since the current plan was made, so scores would disagree with it. Make the plan again.",
+            field="portfolio",
+            got=portfolio.fingerprint,
+            expected=plan.fingerprint,
+        )
+    if ledger.batch(plan.run_id) is None:
+        raise NotReadyError(
+            "The current plan is not in this ledger, so its decisions could not be answered for. Make the plan again, or restore the ledger.",
+            field="ledger",
+            got=None,
+            expected=plan.run_id,
+        )

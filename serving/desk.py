@@ -1,0 +1,264 @@
+"""The desk: what the service has loaded, and what it answers, in plain Python without HTTP.
+
+Everything is loaded once at start. What could not be loaded is kept as the refusal that says why: the service is then alive, not
+ready, and every question that needs the missing part is answered with that refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Final, TypeVar
+
+import duckdb
+import numpy as np
+
+from scoring.decisions.live import decide_at_prices
+from scoring.decisions.treatments import treatment_table
+from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
+from scoring.features.builder import FeatureFrame, build, feature_spec_hash, pick
+from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
+from scoring.ledger.decision_record import Circumstances, record_blocks
+from scoring.ledger.record import Record, StoredRecord
+from scoring.ledger.store import Ledger
+from scoring.portfolio.reading import Portfolio, read_portfolio
+from scoring.scores.bundle import Bundle
+from scoring.scores.pins import Pin, load_champion
+from scoring.scores.scores import Scores, score
+from serving.answers import decision_rows
+from serving.current_plan import CurrentPlan, read_current_plan, refuse_stale_plan, row_numbers
+from serving.histories import Histories, inline_histories, stored_histories
+from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
+from serving.settings import Settings
+from serving.wire import AccountsRequest
+
+DECISION: Final = "decision"
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class Day:
+    """The current plan, its portfolio, and the features of every account on its day."""
+
+    plan: CurrentPlan
+    portfolio: Portfolio
+    frame: FeatureFrame
+    row_of: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What is loaded: each part, or the refusal that says why it is not."""
+
+    champion: tuple[Pin, Bundle] | ScoringError
+    ledger: Ledger | ScoringError
+    day: Day | ScoringError
+
+    def refuse_unless_ready(self) -> None:
+        """Raise what stands in the way of answering, the most basic first."""
+        for part in (self.champion, self.ledger, self.day):
+            _there(part)
+
+    def is_ready(self) -> bool:
+        """Whether every question can be answered."""
+        return not any(isinstance(part, ScoringError) for part in (self.champion, self.ledger, self.day))
+
+    def state_facts(self) -> dict[str, Any]:
+        """For the log: what is served, or the code of what is missing."""
+        missing = [part.code for part in (self.champion, self.ledger, self.day) if isinstance(part, ScoringError)]
+        return {"missing": missing} if missing else self.ready_facts()
+
+    def bundle(self) -> Bundle:
+        """The champion; refuses as long as there is none."""
+        return _there(self.champion)[1]
+
+    def ready_facts(self) -> dict[str, Any]:
+        """What the service answers with; refuses unless it can answer everything."""
+        self.refuse_unless_ready()
+        pin, bundle = _there(self.champion)
+        day = _there(self.day)
+        return {
+            "ready": True,
+            "bundle_id": bundle.bundle_id,
+            "bundle_version": pin.version,
+            "plan_run_id": day.plan.run_id,
+            "plan_bundle_id": day.plan.bundle_id,
+            "as_of": day.plan.as_of.isoformat(),
+            "n_accounts": len(day.frame),
+            "n_decisions": len(day.plan.decisions),
+        }
+
+    def is_quick(self, asked: AccountsRequest) -> bool:
+        """Whether a question needs no SQL: stored accounts on the current plan's day."""
+        return (
+            asked.account_ids is not None
+            and not isinstance(self.day, ScoringError)
+            and asked.as_of in (None, self.day.plan.as_of)
+        )
+
+    def histories(self, asked: AccountsRequest) -> Histories:
+        """Features of the accounts asked for, in their order.
+
+        Raises
+        ------
+        ScoringError
+            Unknown or ineligible accounts, a day out of range, faulty histories; or not ready.
+        """
+        bundle = self.bundle()
+        if asked.accounts is not None and asked.as_of is not None:
+            return inline_histories(asked.accounts, asked.as_of, bundle.manifest["currency"])
+        day, account_ids = _there(self.day), tuple(asked.account_ids or ())
+        if asked.as_of not in (None, day.plan.as_of):
+            return stored_histories(day.portfolio, account_ids, asked.as_of)
+        rows = [day.row_of.get(account_id, -1) for account_id in account_ids]
+        if -1 in rows:
+            pick(day.frame, account_ids, _known(day.portfolio, account_ids))  # raises: says which account, and why
+        return Histories(day.frame.take(np.array(rows, dtype=np.int64)), day.portfolio.fingerprint)
+
+    def score(self, asked: AccountsRequest) -> Scores:
+        """Scores with contributions that were asserted to add up; records nothing."""
+        return score(self.bundle(), self.histories(asked).frame)
+
+    def decide(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
+        """Decisions in the order asked, each in the ledger before this returns.
+
+        A stored account that the current plan decided gets that very decision. Any other is decided alone, at the plan's prices;
+        asking again gives the same decision and writes nothing.
+        """
+        self.refuse_unless_ready()
+        plan = _there(self.day).plan
+        planned = (
+            {a: plan.row_of[a] for a in asked.account_ids or () if a in plan.row_of} if self.is_quick(asked) else {}
+        )
+        answers = {}
+        if planned:
+            rows = plan.decisions.iloc[list(planned.values())]
+            answers = dict(zip(planned, decision_rows(rows, plan.as_of.isoformat(), "plan"), strict=True))
+        if len(planned) < len(asked.account_ids or asked.accounts or ()):
+            rest = asked.model_copy(
+                update={"account_ids": [a for a in asked.account_ids or () if a not in planned] or None}
+            )
+            answers |= {row["account_id"]: row for row in self._decide_now(self.histories(rest), recorded_at)}
+        order = asked.account_ids or answers
+        return [answers[account_id] for account_id in order]
+
+    def _decide_now(self, histories: Histories, recorded_at: datetime) -> list[dict[str, Any]]:
+        bundle, plan, ledger = self.bundle(), _there(self.day).plan, _there(self.ledger)
+        shared = request_circumstances(histories, bundle, plan)
+        scores = score(bundle, histories.frame)
+        decided = decide_at_prices(scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id)
+        as_of = histories.frame.as_of
+        records = [
+            Record(record_id, DECISION, body.encode(), account_id=account_id, as_of=as_of)
+            for block in record_blocks(decided, scores, bundle, shared)
+            for record_id, account_id, body in zip(
+                *(block[name].to_pylist() for name in ("record_id", "account_id", "body")), strict=True
+            )
+        ]
+        ledger.append(records, recorded_at=recorded_at)
+        return decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
+
+    def plan(self) -> CurrentPlan:
+        """The plan in force."""
+        return _there(self.day).plan
+
+    def decision(self, decision_id: str) -> StoredRecord:
+        """A decision's record; ``unknown_decision`` for anything else the ledger may hold."""
+        found = _there(self.ledger).get(decision_id)
+        if found.kind != DECISION:
+            raise UnknownDecisionError(
+                f"Record {decision_id} is no decision but of kind {found.kind}. Check the id.",
+                field="decision_id",
+                got=decision_id,
+                expected=DECISION,
+            )
+        return found
+
+    def decisions_of(self, account_id: str, limit: int) -> list[StoredRecord]:
+        """One account's decisions, newest first."""
+        return [
+            record for record in _there(self.ledger).for_account(account_id, limit=limit) if record.kind == DECISION
+        ]
+
+    def close(self) -> None:
+        """Close the ledger and the portfolio."""
+        if isinstance(self.ledger, Ledger):
+            self.ledger.close()
+        if isinstance(self.day, Day):
+            self.day.portfolio.connection.close()
+
+
+def request_circumstances(histories: Histories, bundle: Bundle, plan: CurrentPlan) -> Circumstances:
+    """What the decisions of a request share; the run id is a hash of everything that can change one of them."""
+    inputs = [
+        RECORD_SCHEMA, "request", histories.fingerprint, histories.frame.as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
+        treatment_table().version, plan.run_id,
+    ]  # fmt: skip
+    return Circumstances(
+        run_id=hashlib.sha256(json.dumps(inputs).encode()).hexdigest(),
+        trigger="request",
+        data_fingerprint=histories.fingerprint,
+        currency=bundle.manifest["currency"],
+        policy={"profile": "holds_only", "treatments": treatment_table().version},
+        environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
+    )
+
+
+def open_desk(settings: Settings) -> Desk:
+    """Load bundle, ledger, plan and portfolio from the state folder; never fails, but says in each part why it is missing."""
+    champion = _or_refusal(lambda: _warm_champion(settings))
+    ledger = _or_refusal(lambda: Ledger.open(settings.ledger_path))
+    day = _or_refusal(lambda: _open_day(settings, _there(champion)[1], _there(ledger)))
+    return Desk(champion, ledger, day)
+
+
+def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
+    """The champion, with everything that is built once: leaf tables, compiled kernels, the feature query."""
+    pin, bundle = load_champion(settings.home)
+    _ = bundle.leaf_tables, feature_spec_hash()
+    return pin, bundle
+
+
+def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger) -> Day:
+    plan = read_current_plan(settings.home)
+    portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
+    refuse_stale_plan(plan, portfolio, ledger)
+    refuse_other_currency(portfolio, bundle)
+    frame = build(portfolio, plan.as_of, min_dpd=0)
+    score(bundle, frame.take(np.arange(min(len(frame), 1))))
+    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]))
+
+
+def _known(portfolio: Portfolio, account_ids: tuple[str, ...]) -> frozenset[str]:
+    cursor = portfolio.connection.cursor()
+    try:
+        found = cursor.execute(
+            "SELECT account_id FROM accounts WHERE list_contains($ids, account_id)", {"ids": list(account_ids)}
+        )
+        return frozenset(row[0] for row in found.fetchall())
+    finally:
+        cursor.close()
+
+
+def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:
+    try:
+        return load()
+    except ScoringError as error:
+        return error
+    except (duckdb.Error, OSError) as error:
+        return NotReadyError(
+            f"The state folder cannot be read to its end ({type(error).__name__}). Restore it, or make the plan again.",
+            got=type(error).__name__,
+        )
+
+
+def _there(part: Loaded | ScoringError) -> Loaded:
+    """The part, or a fresh copy of why it is missing: what is wrong with the state is not the fault of a request (409)."""
+    if not isinstance(part, ScoringError):
+        return part
+    kind = type(part) if part.http_status == NotReadyError.http_status else NotReadyError
+    raise kind(part.message, field=part.field, got=part.got, expected=part.expected)

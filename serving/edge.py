@@ -1,0 +1,196 @@
+"""The outermost edge: who may ask, request ids, security headers, one log line per request, and the last resort for a defect.
+
+Plain ASGI, because it runs on every request. No log line holds a value from a body: the route's template, a status, a code.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from time import perf_counter
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+
+from scoring.errors import ScoringError
+from serving.meters import Meters
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOG: Final = logging.getLogger("scoring_requests")
+LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+QUIET_ROUTES: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
+SECURITY_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class NotLocalError(ScoringError):
+    """A caller from another machine, or one that reached this one under another name."""
+
+    code = "not_local"
+    http_status = 403
+
+
+class Edge:
+    """Wraps the whole application.
+
+    Parameters
+    ----------
+    app : ASGI application
+    meters : Meters
+    """
+
+    def __init__(self, app: App, meters: Meters) -> None:
+        self._app, self._meters = app, meters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers)
+        status = 0
+
+        async def send_dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(header for header in SECURITY_HEADERS if header[0] not in own),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            refuse_strangers(scope, headers)
+            await self._app(scope, receive, send_dressed)
+        except ScoringError as error:
+            scope["refusal_code"] = error.code
+            await _answer(send_dressed, error.http_status, error.as_dict())
+        except Exception as error:
+            scope["refusal_code"] = "internal_error"
+            log("request.failed", request_id=request_id, error=type(error).__name__, at=_places(error))
+            if status == 0:
+                await _answer(send_dressed, 500, _defect(request_id))
+            else:
+                raise
+        self._count(scope, status, perf_counter() - started, request_id)
+
+    def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        code, accounts = scope.get("refusal_code"), scope.get("n_accounts")
+        self._meters.requests.labels(scope["method"], route, status).inc()
+        self._meters.seconds.labels(route).observe(seconds)
+        if code:
+            self._meters.refusals.labels(code).inc()
+        elif accounts:
+            self._meters.accounts.labels(route).inc(accounts)
+        if route not in QUIET_ROUTES:
+            fields = {
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1e3, 3),
+                "request_id": request_id,
+            }
+            log(
+                "request.answered",
+                **fields,
+                **({"accounts": accounts} if accounts else {}),
+                **({"code": code} if code else {}),
+            )
+
+
+def refuse_strangers(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Refuse callers from elsewhere: there are no keys yet, so this machine is the only one that may ask.
+
+    The name under which the service was reached is checked too, or a web page could ask through its visitor's browser.
+
+    Raises
+    ------
+    NotLocalError
+        ``not_local``.
+    """
+    client = scope.get("client")
+    if client is not None and not _is_loopback(client[0]):
+        raise NotLocalError(
+            "This service answers its own machine only, as long as it has no keys. Ask from that machine.",
+            field="client",
+        )
+    host = headers.get(b"host", b"localhost").decode("latin-1").lower()
+    if _without_port(host) not in LOCAL_NAMES:
+        raise NotLocalError(
+            "This service answers to localhost only. Ask it under that name.", field="host", expected="localhost"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_port(host: str) -> str:
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def _defect(request_id: str) -> dict[str, Any]:
+    message = f"The service failed on this request, and nothing was answered. Report request id {request_id}; its log line says where."
+    return {"code": "internal_error", "message": message, "field": None, "got": None, "expected": None}
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where it happened, innermost last; never the message, which may quote a value."""
+    return [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-6:]
+    ]
+
+
+async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:
+    content = orjson.dumps(body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def log(event: str, **fields: Any) -> None:
+    """One line of JSON: ``event`` is noun.verb."""
+    LOG.info(
+        orjson.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}).decode()
+    )
+
+
+def write_log_lines() -> None:
+    """Send the log lines to standard output, as they are."""
+    if not LOG.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False

@@ -1,0 +1,223 @@
+"""Histories of named accounts as a small portfolio: cut out of the stored one, or as they came in a request.
+
+Building features takes as long as the portfolio is large, so a request builds over its own accounts only. The builder gives an
+account the same bits whatever else is in the portfolio; what must be the same is which tables were observed, so inline accounts
+that come with other tables are built apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from scoring.errors import AsOfError, BadRequestError, PortfolioError
+from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
+from scoring.features.registry import FEATURE_NAMES
+from scoring.portfolio.checking import check
+from scoring.portfolio.contracts import contracts
+from scoring.portfolio.inline import inline_table
+from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.wire import AccountHistory, Row, refuse_repeated
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Features of the accounts asked for, in the order asked, and the SHA-256 of what they were computed from."""
+
+    frame: FeatureFrame
+    fingerprint: str
+
+
+def stored_histories(portfolio: Portfolio, account_ids: tuple[str, ...], as_of: date) -> Histories:
+    """Features of stored accounts on any day the portfolio can answer for; safe to call from several threads.
+
+    Raises
+    ------
+    AsOfError
+        ``as_of_out_of_range``: before the first statement, or too long after the extract.
+    UnknownAccountError, NotEligibleError
+        The first account that is not there, or that had no statement by then.
+    """
+    own = replace(portfolio, connection=portfolio.connection.cursor())
+    try:
+        refuse_as_of(own, as_of)
+        tables = _rows_of(own, account_ids)
+    finally:
+        own.connection.close()
+    known = frozenset(tables["accounts"]["account_id"].to_pylist())
+    return Histories(pick(_built(tables, as_of), account_ids, known), portfolio.fingerprint)
+
+
+def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa.Table]:
+    connection = portfolio.connection
+    connection.register("asked_accounts", pa.table({"account_id": pa.array(account_ids, type=pa.string())}))
+    tables = {}
+    for name in sorted(portfolio.observed):
+        contract = contracts()[name]
+        if contract.audit_only:
+            continue
+        key = "account_id" if contract.has("account_id") else "customer_id"
+        asked = f"SELECT {key} FROM accounts WHERE account_id IN (SELECT account_id FROM asked_accounts)"  # noqa: S608 - contract names
+        tables[name] = connection.sql(f'SELECT * FROM "{name}" WHERE {key} IN ({asked})').to_arrow_table()  # noqa: S608
+    return tables
+
+
+def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
+    """Features of all accounts of a few rows; an empty frame where none of them has a statement by then."""
+    empty = FeatureFrame(as_of, pd.DataFrame({"account_id": []}), np.empty((0, len(FEATURE_NAMES)), dtype=np.float32))
+    if not len(tables["statements"]):
+        return empty
+    small = portfolio_from_tables(tables)
+    try:
+        return build(small, as_of, min_dpd=0)
+    except AsOfError:
+        return empty
+    finally:
+        small.connection.close()
+
+
+def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str) -> Histories:
+    """Features of accounts whose event tables came in the request.
+
+    Parameters
+    ----------
+    asked : sequence of AccountHistory
+        One account each.
+    as_of : date
+    currency : str
+        Of the bundle: amounts in another one would mean something else.
+
+    Raises
+    ------
+    BadRequestError
+        An account twice, a row of another account, a column that no contract knows, a customer's inflows given twice.
+    PortfolioError
+        ``bad_portfolio``: a missing column, a value of the wrong type, another currency, or what the data check calls an error.
+    AsOfError, NotEligibleError
+        Before the first statement, of all accounts or of one.
+    """
+    account_ids = tuple(_account_id(place, history, currency) for place, history in enumerate(asked))
+    refuse_repeated(account_ids, "accounts")
+    for place, history in enumerate(asked):
+        _refuse_strangers(place, history)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, history in enumerate(asked):
+        groups.setdefault(tuple(sorted(history.tables())), []).append(place)
+    parts = [_one_group([asked[place] for place in places], places, as_of) for _, places in sorted(groups.items())]
+    whole = FeatureFrame(
+        as_of,
+        pd.concat([part.frame.positions for part in parts], ignore_index=True),
+        np.concatenate([part.frame.values for part in parts]),
+    )
+    together = hashlib.sha256("\n".join(part.fingerprint for part in parts).encode()).hexdigest()
+    return Histories(pick(whole, account_ids, frozenset(account_ids)), together)
+
+
+def _account_id(place: int, history: AccountHistory, currency: str) -> str:
+    row = history.accounts[0]
+    account_id = row.get("account_id")
+    if not isinstance(account_id, str) or not account_id:
+        raise BadRequestError(
+            "An account's own row has no account_id, so its other rows cannot be told apart. Give it as text.",
+            field=f"accounts.{place}.accounts.0.account_id",
+            expected="a text",
+        )
+    if row.get("currency") != currency:
+        raise PortfolioError(
+            f"Account {account_id} is not in {currency}, the currency of the models: its amounts would mean something else. Convert them.",
+            field=f"accounts.{place}.accounts.0.currency",
+            got=str(row.get("currency"))[:10],
+            expected=currency,
+        )
+    return account_id
+
+
+def _refuse_strangers(place: int, history: AccountHistory) -> None:
+    """Refuse a row that belongs to another account or customer: it would change that one's scores."""
+    own = history.accounts[0]
+    for name, rows in history.tables().items():
+        key = "account_id" if contracts()[name].has("account_id") else "customer_id"
+        for number, row in enumerate(rows):
+            if row.get(key) != own.get(key):
+                raise BadRequestError(
+                    f"Row {number} of {name} has another {key} than the account it is sent with. Send each account's own rows.",
+                    field=f"accounts.{place}.{name}.{number}.{key}",
+                    expected=f"the {key} of the account",
+                )
+
+
+def _one_group(asked: list[AccountHistory], places: list[int], as_of: date) -> Histories:
+    """Accounts that came with the same tables, built together."""
+    try:
+        small = portfolio_from_tables(_merged(asked, places))
+    except PortfolioError as error:
+        raise _located(error, asked, places) from error
+    try:
+        _refuse_ignored(small)
+        _refuse_findings(small)
+        return Histories(build(small, as_of, min_dpd=0), small.fingerprint)
+    finally:
+        small.connection.close()
+
+
+def _merged(asked: list[AccountHistory], places: list[int]) -> dict[str, list[Row]]:
+    """One table per name; the inflows of a customer with several accounts are taken once."""
+    merged: dict[str, list[Row]] = {name: [] for name in asked[0].tables()}
+    seen: dict[Any, list[Row]] = {}
+    for place, history in zip(places, asked, strict=True):
+        tables = history.tables()
+        if "inflows" in tables:
+            customer, inflows = history.accounts[0].get("customer_id"), tables["inflows"]
+            if seen.setdefault(customer, inflows) != inflows:
+                raise BadRequestError(
+                    "Two accounts of one customer come with different inflows, so they cannot both be right. Send the same ones.",
+                    field=f"accounts.{place}.inflows",
+                )
+            if seen[customer] is not inflows:
+                tables["inflows"] = []
+        for name, rows in tables.items():
+            merged[name] += rows
+    return merged
+
+
+def _located(error: PortfolioError, asked: list[AccountHistory], places: list[int]) -> PortfolioError:
+    """The same refusal, telling which account's row it was."""
+    table = (error.field or "").partition(".")[0]
+    if table not in contracts():
+        return error
+    for place, history in zip(places, asked, strict=True):
+        try:
+            inline_table(contracts()[table], history.tables().get(table, []))
+        except PortfolioError as own:
+            return PortfolioError(
+                f"Account {history.accounts[0]['account_id']}: {own.message}",
+                field=f"accounts.{place}.{own.field}",
+                got=own.got,
+                expected=own.expected,
+            )
+    return error
+
+
+def _refuse_ignored(small: Portfolio) -> None:
+    for table, names in small.ignored.items():
+        raise BadRequestError(
+            f"Table {table} has no column {names[0][:60]!r}. Remove it, or correct its spelling.",
+            field=f"accounts.{table}.{names[0][:60]}",
+            got=names[0][:60],
+            expected=list(contracts()[table].columns),
+        )
+
+
+def _refuse_findings(small: Portfolio) -> None:
+    wrong = [finding for finding in check(small) if finding.severity == "error"]
+    if wrong:
+        raise PortfolioError(
+            wrong[0].message, field=f"accounts.{wrong[0].table}", got=[finding.code for finding in wrong]
+        )

@@ -1,0 +1,65 @@
+"""OpenAPI: shapes from `serving.wire`, examples that a test sends and holds against the answers, and a page to read them.
+
+The page uses the Swagger files that BentoML ships, so that it works without the internet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from scoring.portfolio.reading import SMALLEST
+from serving.wire import AccountsRequest
+
+EXAMPLES: Final = Path(__file__).parent / "examples.json"
+DOCS_POLICY: Final = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+DOCS_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Collections scoring</title><link rel="stylesheet" href="/static_content/swagger-ui.css"></head>
+<body><div id="page"></div><script src="/static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#page"})</script></body>
+</html>
+"""
+_COMPONENTS: Final = "#/components/schemas/{model}"
+
+
+@lru_cache(maxsize=1)
+def _examples() -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(EXAMPLES.read_bytes())
+    return found
+
+
+def example_answer(model: type) -> Any:
+    """A real answer of this shape, as a service on the sample gave it."""
+    return _examples()[model.__name__]
+
+
+def example_bodies() -> dict[str, Any]:
+    """The schema of a request for accounts, and one example of each kind."""
+    stored = {"summary": "Accounts of the current portfolio", "value": {"account_ids": ["A0000001", "A0000002"]}}
+    inline = {"summary": "A whole history", "value": {"accounts": [SMALLEST], "as_of": "2025-04-30"}}
+    return {
+        "schema": {"$ref": _COMPONENTS.format(model="AccountsRequest")},
+        "examples": {"stored": stored, "inline": inline},
+    }
+
+
+def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """The application's OpenAPI document, made once; bodies that the endpoints parse themselves are in it too."""
+
+    @lru_cache(maxsize=1)
+    def document() -> dict[str, Any]:
+        made = get_openapi(title=app.title, version=app.version, description=__doc__, routes=app.routes)
+        schema = AccountsRequest.model_json_schema(ref_template=_COMPONENTS)
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= schema.pop("$defs", {})
+        schemas["AccountsRequest"] = schema
+        return made
+
+    return document

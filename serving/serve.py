@@ -1,0 +1,80 @@
+"""Starting the service as a process of its own, from any folder; refuses first what would fail half way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from scoring.errors import MissingToolError
+from serving.settings import Settings
+
+LOCAL_HOSTS: Final = {"127.0.0.1": socket.AF_INET, "localhost": socket.AF_INET, "::1": socket.AF_INET6}
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is stopped; the exit code of BentoML.
+
+    Raises
+    ------
+    MissingToolError
+        ``missing_requirement``: the host is open to others, or the port is taken.
+    """
+    refuse_open_host(settings.host)
+    refuse_busy_port(settings.host, settings.port)
+    return subprocess.call(command(settings), env=environment(settings))
+
+
+def command(settings: Settings) -> list[str]:
+    """What runs the service, from any folder."""
+    host = "127.0.0.1" if settings.host == "localhost" else settings.host
+    root = Path(__file__).resolve().parents[1]
+    return [
+        sys.executable, "-m", "bentoml", "serve", "serving.service:CollectionsService",
+        "--host", host, "--port", str(settings.port), "--working-dir", str(root),
+    ]  # fmt: skip
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the state folder made absolute and nothing told to BentoML's makers."""
+    home = settings.home.resolve()
+    own = {"SCORING_HOME": str(home), "BENTOML_HOME": str(home / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
+    return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def refuse_open_host(host: str) -> None:
+    """Refuse to be reached from other machines as long as there are no keys.
+
+    Examples
+    --------
+    >>> refuse_open_host("0.0.0.0")
+    Traceback (most recent call last):
+    ...
+    scoring.errors.MissingToolError: SCORING_HOST is '0.0.0.0', and without keys anyone who reaches it could read and record \
+decisions. Serve on 127.0.0.1, localhost or ::1.
+    """
+    if host not in LOCAL_HOSTS:
+        raise MissingToolError(
+            f"SCORING_HOST is {host!r}, and without keys anyone who reaches it could read and record decisions. Serve on "
+            "127.0.0.1, localhost or ::1.",
+            field="SCORING_HOST",
+            got=host,
+            expected=list(LOCAL_HOSTS),
+        )
+
+
+def refuse_busy_port(host: str, port: int) -> None:
+    """Refuse a port that something else listens on, before BentoML starts and fails half way."""
+    with socket.socket(LOCAL_HOSTS[host]) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise MissingToolError(
+                f"Port {port} on {host} is taken ({error.strerror}). Stop what listens there, or set SCORING_PORT to a free one.",
+                field="SCORING_PORT",
+                got=port,
+            ) from error

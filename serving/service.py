@@ -1,0 +1,64 @@
+"""The BentoML service: loads the promoted bundle and the current plan, and hands every request to the application.
+
+BentoML gives the process, the workers, the bento and its container. Its own endpoints, metrics and tracing are left out: they cost
+more than the answers (docs on speed), its metrics keep one time series for every path that was ever asked, and its ``/readyz``
+knows nothing of bundles.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any, Final, cast
+
+import bentoml
+
+from serving.app import equip, make_app
+from serving.desk import open_desk
+from serving.edge import App, Receive, Scope, Send, log, write_log_lines
+from serving.serve import refuse_open_host
+from serving.settings import read_settings
+
+LONGEST_SECONDS: Final = 120
+"""BentoML cuts a request off after this long; the longest lawful one, 10,000 histories, takes well under half of it."""
+APPLICATION: Final = make_app()
+
+
+class ApplicationFirst:
+    """Gives every path to the application but the few that BentoML keeps: it would answer probes itself, before any mounted app."""
+
+    KEPT: Final = ("/static_content/", "/schema.json")
+
+    def __init__(self, app: App, first: App) -> None:
+        self._app, self._first = app, first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        ours = scope["type"] == "http" and not scope["path"].startswith(self.KEPT)
+        await (self._first if ours else self._app)(scope, receive, send)
+
+
+@bentoml.service(  # type: ignore[untyped-decorator, unused-ignore]
+    name="collections_scoring",
+    workers=1,
+    traffic={"timeout": LONGEST_SECONDS},
+    http={"host": "127.0.0.1", "port": 3000},
+    metrics={"enabled": False},
+    tracing={"excluded_urls": ".*"},
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(APPLICATION, path="/")
+class CollectionsService:
+    """Scores, decisions, queues and records of overdue card accounts."""
+
+    def __init__(self) -> None:
+        settings = read_settings()
+        refuse_open_host(settings.host)
+        write_log_lines()
+        desk = open_desk(settings)
+        equip(APPLICATION, desk, threads=settings.threads)
+        gc.collect()
+        gc.freeze()  # full collections over models and frames would be the slowest requests
+        log("service.started", ready=desk.is_ready(), **desk.state_facts())
+
+
+cast(Any, CollectionsService).add_asgi_middleware(ApplicationFirst, first=APPLICATION)

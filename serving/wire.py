@@ -1,0 +1,343 @@
+"""What goes over the wire: request and answer shapes, and how a body that does not fit is refused.
+
+Bodies are parsed strictly: a number is no text, and a key that is not known is named and refused, because a misspelt key that is
+silently dropped would change an answer. Answers are written from columns, not from these models; a test holds them to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from scoring.errors import BadRequestError
+from scoring.vocabulary import Bucket, Channel, Evidence, Segment, Treatment
+
+MOST_ACCOUNTS: Final = 10_000
+MOST_BODY_BYTES: Final = 50_000_000
+MOST_ROWS_A_PAGE: Final = 500
+
+AccountId = Annotated[str, Field(min_length=1, max_length=200)]
+Row = dict[str, Any]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class TooLargeError(BadRequestError):
+    """The body is larger than the service reads."""
+
+    http_status = 413
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class AccountHistory(_Strict):
+    """One account's event tables by contract name. An absent table is *not observed*, an empty one *observed and empty*."""
+
+    accounts: Annotated[list[Row], Field(min_length=1, max_length=1)]
+    statements: list[Row]
+    payments: list[Row]
+    contacts: list[Row] | None = None
+    assignments: list[Row] | None = None
+    promises: list[Row] | None = None
+    standings: list[Row] | None = None
+    consents: list[Row] | None = None
+    inflows: list[Row] | None = None
+
+    def tables(self) -> dict[str, list[Row]]:
+        """The tables that were given."""
+        return {name: rows for name in type(self).model_fields if (rows := getattr(self, name)) is not None}
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, Mapping) else value
+
+
+class AccountsRequest(_Strict):
+    """Which accounts: ``account_ids`` of the current portfolio, or whole histories under ``accounts``; never both.
+
+    ``as_of`` is the day by whose end everything used was known. It may be left out for stored accounts (the current plan's day).
+    """
+
+    account_ids: Annotated[list[AccountId], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
+    accounts: (
+        Annotated[list[AccountHistory], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_ACCOUNTS)] | None
+    ) = None
+    as_of: date | None = None
+
+
+class QueueQuery(BaseModel):
+    """Which part of the queue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Channel | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS_A_PAGE)] = 50
+    cursor: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Reason(_Strict):
+    """A business group of features that moved a score: its contribution in log-odds, and its strongest feature with value."""
+
+    group: str
+    contribution: float
+    feature: str
+    value: float | None
+
+
+class Explained(_Strict):
+    """A score's log-odds: ``expected_margin`` plus all contributions is ``margin``; up to four reasons, strongest first."""
+
+    margin: float
+    expected_margin: float
+    reasons: Annotated[list[Reason], Field(max_length=4)]
+
+
+class ExplainedScores(_Strict):
+    """The two explained scores, on the scale of log-odds."""
+
+    willingness: Explained
+    ability: Explained
+
+
+class AccountScore(_Strict):
+    """One account's scores: the columns of ``scores.parquet``, to the last bit, and why."""
+
+    account_id: str
+    as_of: date
+    dpd: Annotated[int, Field(ge=0)]
+    bucket: Bucket
+    past_due_cents: int
+    cure_amount_cents: int
+    w_none: Probability
+    w_logged: Probability
+    w_sms: Probability
+    w_app_push: Probability
+    w_email: Probability
+    w_online_cs: Probability
+    w_ai_voice: Probability
+    w_agent_call: Probability
+    w_letter: Probability
+    w_field_visit: Probability
+    w_legal_referral: Probability
+    ability: Probability
+    p_full: Probability
+    payable_low_cents: int
+    payable_mid_cents: int
+    payable_high_cents: int
+    segment: Segment
+    evidence: Evidence
+    explained: ExplainedScores
+
+
+class ScoreAnswer(_Strict):
+    """Scores in the order asked. Nothing is recorded."""
+
+    as_of: date
+    bundle_id: str
+    scores: list[AccountScore]
+
+
+class Decision(_Strict):
+    """One decision, as in ``decisions.parquet``; ``trigger`` says whether the nightly plan or this request made it."""
+
+    decision_id: str
+    account_id: str
+    as_of: date
+    channel: Channel
+    treatment: Treatment
+    rank: int
+    priority_value_cents: int
+    runner_up_channel: Channel
+    propensity: float
+    explored: bool
+    holdout: bool
+    reason: str
+    trigger: str
+
+
+class DecisionsAnswer(_Strict):
+    """Decisions in the order asked; each is in the ledger before it is answered."""
+
+    as_of: date
+    bundle_id: str
+    decisions: list[Decision]
+
+
+class QueueRow(_Strict):
+    """One place in a queue."""
+
+    channel: Channel
+    rank: int
+    account_id: str
+    treatment: Treatment
+    priority_value_cents: int
+    bucket: Bucket
+    dpd: int
+    past_due_cents: int
+    cure_amount_cents: int
+    payable_low_cents: int
+    payable_mid_cents: int
+    payable_high_cents: int
+    segment: Segment
+    evidence: Evidence
+    runner_up_channel: Channel
+    decision_id: str
+
+
+class QueueAnswer(_Strict):
+    """A page of the current plan's queue; ``next_cursor`` is null on the last one."""
+
+    run_id: str
+    as_of: date
+    rows: list[QueueRow]
+    next_cursor: str | None
+
+
+class RecordAnswer(_Strict):
+    """A decision record as the ledger holds it."""
+
+    decision_id: str
+    account_id: str | None
+    as_of: date | None
+    batch_id: str | None
+    recorded_at: str
+    body: dict[str, Any]
+    integrity: dict[str, Any]
+
+
+class HistoryAnswer(_Strict):
+    """One account's decision records, newest first."""
+
+    account_id: str
+    decisions: list[RecordAnswer]
+
+
+class ReadyAnswer(_Strict):
+    """What the service answers with."""
+
+    ready: bool
+    bundle_id: str
+    bundle_version: str
+    plan_run_id: str
+    plan_bundle_id: str
+    as_of: date
+    n_accounts: int
+    n_decisions: int
+
+
+class ErrorAnswer(_Strict):
+    """Every refusal: a stable code, a sentence for a person, and what was at fault."""
+
+    code: str
+    message: str
+    field: str | None
+    got: Any
+    expected: Any
+
+
+def parse_accounts(body: bytes) -> AccountsRequest:
+    """A request body as an `AccountsRequest`.
+
+    Raises
+    ------
+    BadRequestError
+        ``bad_request``: not JSON, a wrong type, an unknown key, no or too many accounts, an account twice, both or neither of
+        ``account_ids`` and ``accounts``, inline accounts without ``as_of``.
+
+    Examples
+    --------
+    >>> parse_accounts(b'{"account_ids": ["A1"]}').account_ids
+    ['A1']
+    >>> parse_accounts(b'{"account_ids": []}')
+    Traceback (most recent call last):
+    ...
+    scoring.errors.BadRequestError: account_ids is empty. Name 1 to 10000 accounts.
+    """
+    try:
+        asked = AccountsRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise refusal(error) from None
+    if (asked.account_ids is None) == (asked.accounts is None):
+        raise BadRequestError(
+            "A request names either account_ids (of the current portfolio) or accounts (whole histories), and this one has "
+            f"{'neither' if asked.accounts is None else 'both'}.",
+            field="account_ids",
+            expected="one of account_ids, accounts",
+        )
+    if asked.accounts is not None and asked.as_of is None:
+        raise BadRequestError(
+            "as_of is missing. Histories in the request say nothing about the day they are known to; give it as 2025-03-31.",
+            field="as_of",
+            expected="a day",
+        )
+    refuse_repeated(asked.account_ids or (), "account_ids")
+    return asked
+
+
+def refuse_repeated(account_ids: Iterable[str], field: str) -> None:
+    """Refuse an account that is named twice: its answer would be ambiguous, and its decision recorded twice."""
+    seen: set[str] = set()
+    for account_id in account_ids:
+        if account_id in seen:
+            raise BadRequestError(
+                f"Account {account_id} is named twice. Name each account once.", field=field, got=account_id
+            )
+        seen.add(account_id)
+
+
+def refusal(error: ValidationError) -> BadRequestError:
+    """The first fault of a body in the one error shape, without any value of it but keys and lengths."""
+    return refusal_of(error.errors(include_url=False)[0])
+
+
+def refusal_of(fault: Mapping[str, Any]) -> BadRequestError:
+    """One pydantic fault as a refusal."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    field = ".".join(str(part) for part in fault["loc"]) or "body"
+    if kind == "json_invalid":
+        return BadRequestError(f"The body is not JSON: {context['error']}.", field="body", expected="a JSON object")
+    if kind == "extra_forbidden":
+        name = str(fault["loc"][-1])[:60]
+        return BadRequestError(
+            f"{name!r} is not known here. Remove it, or correct its spelling.", field=field[:200], got=name
+        )
+    if kind == "missing":
+        return BadRequestError(f"{field} is missing.", field=field)
+    if kind == "too_short":
+        return BadRequestError(
+            f"{field} is empty. Name 1 to {MOST_ACCOUNTS} accounts.",
+            field=field,
+            got=0,
+            expected=f"1 to {MOST_ACCOUNTS}",
+        )
+    if kind == "too_long":
+        most, got = context["max_length"], context.get("actual_length")
+        return BadRequestError(
+            f"{field} has {got or 'too many'} entries, more than {most}. Split it.",
+            field=field,
+            got=got,
+            expected=f"1 to {most}",
+        )
+    expected = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    seen = json_type(fault.get("input"))
+    return BadRequestError(f"{field} is {seen}, and it should be {expected}.", field=field, got=seen, expected=expected)
+
+
+def json_type(value: Any) -> str:
+    """What kind of JSON value this is, in words.
+
+    >>> [json_type(v) for v in (None, True, 1.5, "x", [], {})]
+    ['null', 'true or false', 'a number', 'a text', 'a list', 'an object']
+    """
+    kinds = (
+        (bool, "true or false"),
+        (int | float, "a number"),
+        (str, "a text"),
+        (list | tuple, "a list"),
+        (Mapping, "an object"),
+    )
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
