@@ -24,7 +24,7 @@ from scoring.ledger.schema import is_current, migrate, refuse_foreign
 OLDEST_SQLITE: Final = (3, 37)
 """The first with STRICT tables."""
 
-_PAGE_SIZE: Final = 8192
+_PAGE_SIZE: Final = 32_768
 _KEPT_WAL_BYTES: Final = 64 * 2**20
 _CACHE_KIB: Final = 32 * 2**10
 
