@@ -1,7 +1,7 @@
 """For the customer: plain and respectful. No score, no estimate, no other customer, no name that only the bank uses.
 
-Where a rule decided, the rule is the reason and the scores are not mentioned. A notice of death is answered without
-amounts: the reader is somebody else.
+Where a rule decided, the rule is the reason and the scores are not mentioned. Amounts are left out after a notice of
+death, since the reader is somebody else, and while a balance is disputed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from scoring.vocabulary import Evidence
 
 MOST_GROUPS: Final = 4
 _DECEASED: Final = "deceased"
+_DISPUTED: Final = "dispute_open"
+_OPTIONS: Final = {_DECEASED: ("condolence",), _DISPUTED: ("evidence", "hardship")}
+"""What is offered where a standing of the account asks for other words than usual."""
 _RIGHTS: Final = ("automated", "review", "explain", "refuse", "no_harm")
 
 
@@ -35,7 +38,7 @@ def customer_sections(facts: DecisionFacts, wording: Wording) -> tuple[Section, 
 
 def _situation(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     scores, as_of = facts.scores, wording.day(facts.as_of)
-    if facts.choice["reason"] == _DECEASED:
+    if facts.choice["reason"] in (_DECEASED, _DISPUTED):
         return
     if scores["dpd"] > 0 and scores["past_due_cents"] > 0:
         past_due = money(scores["past_due_cents"], facts.currency, wording)
@@ -77,10 +80,8 @@ def _alternating(facts: DecisionFacts) -> Iterator[Reason]:
 
 
 def _options(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
-    if facts.choice["reason"] == _DECEASED:
-        yield wording.say("customer.condolence")
-        return
-    yield from (wording.say(f"customer.{key}") for key in ("pay", "hardship", "wrong"))
+    offered = _OPTIONS.get(facts.choice["reason"], ("pay", "hardship", "wrong"))
+    yield from (wording.say(f"customer.{key}") for key in offered)
 
 
 def _rights(facts: DecisionFacts, wording: Wording) -> Iterator[str]:

@@ -36,7 +36,7 @@ def folded(line: str, width: int = WIDTH) -> Iterator[str]:
     >>> list(folded("one two three", 8))
     ['one two', 'three']
     >>> list(folded("今天不联系，请等待。", 11))
-    ['今天不联', '系，请等待。']
+    ['今天不联', '系，请等', '待。']
     """
     now = ""
     for piece in _PIECE.findall(line):
