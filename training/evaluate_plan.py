@@ -252,7 +252,9 @@ class _Board:
         """Capture curves of one channel, the agent's call, for each ranking."""
         call = CONTACT_CHANNELS.index(Channel.AGENT_CALL)
         gain, (first, second) = self.values[:, call], (half[:, call] for half in self.halves)
-        curves = {"random": np.linspace(0.0, 1.0, len(gain) + 1)[1:] * gain.sum()}
+        rng = np.random.default_rng(0)
+        orders = [np.cumsum(rng.permutation(gain)) for _ in range(RANDOM_ORDERS)]
+        curves: dict[str, Floats] = {"random": np.mean(orders, axis=0)}
         for rule, score in self.orders().items():
             curves[rule] = np.cumsum(gain[np.argsort(-score, kind="stable")])
         if f"gain_{Channel.AGENT_CALL}" in self.told:
@@ -359,4 +361,7 @@ def _ceiling_table(truth: Truth, told: pd.DataFrame, scores: pd.DataFrame | None
 
 
 def _rank_correlation(left: Any, right: Any) -> float:
+    """Missing where one of the two never varies."""
+    if np.ptp(np.asarray(left)) == 0 or np.ptp(np.asarray(right)) == 0:
+        return float("nan")
     return float(spearmanr(np.asarray(left), np.asarray(right)).statistic)
