@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scoring.errors import PolicyError
 from scoring.policy.facts import Consent, Contact, Facts
 from scoring.policy.operations import Operations
-from scoring.policy.portfolio_facts import facts_from_portfolio
+from scoring.policy.portfolio_facts import addresses_on_file, facts_from_portfolio
 from scoring.policy.profile import load_profile
 from scoring.policy.rules import CHANNELS
 from scoring.policy.truth import Lawful, Truth
@@ -91,6 +91,30 @@ def test_the_operation_may_answer_for_what_no_table_says() -> None:
 
 def test_without_settings_the_recorder_is_unknown_and_calls_go_to_a_person() -> None:
     assert judged(OBSERVED, operations=Operations()).reasons(0, "agent_call") == ("CN-REC-CALL",)
+
+
+def test_a_feed_of_contacts_that_is_too_old_makes_the_counts_unknown() -> None:
+    settings = {"call_recording_on": True, "contacts_complete_until": (NOON - timedelta(hours=24)).isoformat()}
+    fresh, stale = (Operations.read(settings | {"contacts_max_lag_hours": hours}) for hours in (24, 23))
+
+    assert judged(OBSERVED, operations=fresh).reasons(0, "sms") == ()
+    assert judged(OBSERVED, operations=stale).reasons(0, "sms") == ("H-CN-CAP-SMS",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"contacts_complete_until": "2026-11-23T06:00:00"}, "must say its offset"),
+        ({"contacts_complete_until": "this morning"}, "must be an instant like"),
+        ({"collector": "agency"}, "collector 'agency' is not known; known: first_party, third_party"),
+        ({"overlays_by_region": {"NYC": "nyc"}}, "NYC must be a list of names"),
+    ],
+)
+def test_malformed_settings_are_refused(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(PolicyError) as refusal:
+        Operations.read(settings)
+
+    assert reason in refusal.value.message
 
 
 def test_a_standing_holds_from_its_beginning_until_its_end_and_only_once_known() -> None:
@@ -217,6 +241,20 @@ def test_american_consents_and_overlays_come_from_consents_and_regions() -> None
     assert [unplaced.reasons(row, "email") for row in range(2)] == [("US-NYC-OPTIN",)] * 2
     assert [Lawful(code).name for code in unplaced.lawful[:, CHANNELS.index("email")]] == ["REVIEW", "REVIEW"]
     assert [old.reasons(1, channel) for channel in ("sms", "email")] == [("US-SMS-BASIS",), ()]
+
+
+def test_an_address_that_nobody_listed_is_unknown_and_one_left_out_of_a_list_is_missing() -> None:
+    accounts = [
+        an_account("A1", channel_addresses="sms, email"),
+        an_account("A2", "C2"),
+        an_account("A3", "C3", channel_addresses=""),
+    ]
+    portfolio = portfolio_from_tables({"accounts": accounts, "statements": [], "payments": []})
+
+    on_file = addresses_on_file(portfolio, ["A2", "A1", "A3"])
+
+    assert on_file[:, CHANNELS.index("sms")].tolist() == [Truth.UNKNOWN, Truth.TRUE, Truth.FALSE]
+    assert on_file[:, CHANNELS.index("online_cs")].tolist() == [Truth.TRUE] * 3
 
 
 def test_accounts_come_in_the_order_asked_and_strangers_are_refused() -> None:

@@ -15,7 +15,7 @@ from scoring.policy.findings import Verdicts
 from scoring.policy.forbidden import forbidden_features, forbidden_phrases
 from scoring.policy.operations import Operations
 from scoring.policy.page import render_page, write_page
-from scoring.policy.portfolio_facts import facts_from_portfolio
+from scoring.policy.portfolio_facts import addresses_on_file, facts_from_portfolio
 from scoring.policy.profile import Profile, load_profile
 from scoring.policy.rules import CHANNELS
 from scoring.policy.truth import Lawful, Outcome, Truth
@@ -39,6 +39,7 @@ __all__ = [
     "Truth",
     "VerdictFrame",
     "Verdicts",
+    "addresses_on_file",
     "approve_profile",
     "breaches",
     "content_duties",

@@ -161,7 +161,8 @@ def _flags(section: Section) -> Mapping[str, Truth]:
         flags = dict.fromkeys(section.texts("flags", []), Truth.TRUE)
     flags |= dict.fromkeys([*section.take("met"), *section.texts("add", ())], Truth.TRUE)
     flags |= dict.fromkeys(section.texts("drop", ()), Truth.FALSE)
-    return flags | dict.fromkeys(section.texts("unknown", ()), Truth.UNKNOWN)
+    unknown = section.texts("unknown", ()) + section.texts("unknown_flags", ())
+    return flags | dict.fromkeys(unknown, Truth.UNKNOWN)
 
 
 def _consents(section: Section, now: datetime, zones: tuple[str, ...]) -> tuple[Consent, ...]:

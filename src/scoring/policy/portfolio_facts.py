@@ -8,6 +8,7 @@ Which source answers for which fact, so that an ordinary bank portfolio gives us
   in ``consents``, and false without one where the table was delivered;
 - operational facts (``call_recording_on``, ``visit_team_ge_2``, agency lists) come from the operations settings; so
   does any fact that no table answers for. What is listed nowhere is unknown; a rule that needs it asks a person;
+- contacts are known where their table was delivered and its feeds, as far as the settings say, are not too old;
 - contacts count for every account of the customer; opt-outs and flags of the person (death, insolvency, refusal of
   machine decisions) hold on all accounts of the customer;
 - the contact would go to the customer, on a number not chosen yet, in every zone that ``accounts.timezone`` lists.
@@ -44,6 +45,8 @@ CONSENT_FACTS: Final = ("tcpa_consent_ai_voice", "nyc_electronic_optin", "email_
 """Facts of which ``consents`` is the register."""
 PROMISE_OPEN: Final = "promise_open"
 """A promise is known and not yet due; no shipped rule reads it, a house rule may."""
+NEED_NO_ADDRESS: Final = ("online_cs", "legal_referral")
+"""Channels that work without an address of the customer."""
 SMS_BASIS: Final = ("sms_basis", "sms_basis_60d")
 """The consent kind, and the fact that holds for some days after it or after a text from the customer."""
 
@@ -113,11 +116,50 @@ def facts_from_portfolio(
             callback_us=_callbacks(consents, n),
             consents_observed=np.full(n, "consents" in observed, np.bool_),
             contacts=contacts,
-            contacts_observed=np.full(n, "contacts" in observed, np.bool_),
+            contacts_observed=np.full(n, "contacts" in observed and operations.counts_are_known(at), np.bool_),
             inconvenient=np.empty((0, 3), np.int64),
         )
     finally:
         connection.close()
+
+
+def addresses_on_file(portfolio: Portfolio, account_ids: Sequence[str] | None = None) -> NDArray[np.int8]:
+    """Whether each account has a usable address for each channel: a matter of what can be done, not of what is lawful.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    account_ids : sequence of str, optional
+        As for ``facts_from_portfolio``.
+
+    Returns
+    -------
+    int8 array, shape (n, 9)
+        ``Truth`` codes; unknown where ``accounts.channel_addresses`` is not given. Answering a chat and referring
+        inside the bank need no address.
+
+    Examples
+    --------
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> card = {**SMALLEST["accounts"][0], "channel_addresses": "sms,letter"}
+    >>> addresses_on_file(portfolio_from_tables({**SMALLEST, "accounts": [card]})).tolist()
+    [[2, 0, 0, 2, 0, 0, 2, 0, 2]]
+    """
+    connection = portfolio.connection.cursor()
+    try:
+        _accounts(connection, account_ids)
+        listed = _arrow(connection, "SELECT channel_addresses FROM policy_accounts ORDER BY row")["channel_addresses"]
+    finally:
+        connection.close()
+    texts = _coded(listed, lambda text: text)
+    table = np.asarray([_has_address(text) for text in texts.values], np.int8).reshape(len(texts.values), len(CHANNELS))
+    return np.asarray(table[texts.codes], np.int8)
+
+
+def _has_address(text: str | None) -> list[Truth]:
+    named = {name.strip() for name in (text or "").split(",")} | set(NEED_NO_ADDRESS)
+    missing = Truth.UNKNOWN if text is None else Truth.FALSE
+    return [Truth.TRUE if channel in named else missing for channel in CHANNELS]
 
 
 def _accounts(connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str] | None) -> pa.Table:
@@ -132,7 +174,7 @@ def _accounts(connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str] 
         wanted = "SELECT account_id, row FROM policy_wanted"
     connection.execute(
         f"""CREATE TEMP TABLE policy_accounts AS
-        SELECT w.row::INTEGER AS row, w.account_id, a.customer_id, a.timezone, a.region
+        SELECT w.row::INTEGER AS row, w.account_id, a.customer_id, a.timezone, a.region, a.channel_addresses
         FROM ({wanted}) w JOIN accounts a ON a.account_id = w.account_id"""
     )
     if account_ids is not None:

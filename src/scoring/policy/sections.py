@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from typing import Any, NoReturn
 
 import yaml
@@ -155,12 +155,25 @@ class Section:
         value = self.take(key, default)
         if value is None and default is None:
             return None
-        if isinstance(value, date):
+        if isinstance(value, date) and not isinstance(value, datetime):
             return value
         try:
             return date.fromisoformat(value)
         except (TypeError, ValueError):
             self.refuse(f'{key} must be a date in quotes, like "2026-01-30"; got {value!r}.', got=value)
+
+    def instant(self, key: str, default: Any = MISSING) -> datetime | None:
+        """An instant with its offset, such as "2026-11-23T06:00:00Z", or null where the default allows it."""
+        value = self.take(key, default)
+        if value is None and default is None:
+            return None
+        try:
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            self.refuse(f'{key} must be an instant like "2026-11-23T06:00:00Z"; got {value!r}.', got=value)
+        if at.tzinfo is None:
+            self.refuse(f"{key} must say its offset, such as Z for UTC; got {value!r}.", got=value)
+        return at.astimezone(UTC)
 
     def part(self, key: str, default: Any = MISSING) -> Section:
         """A mapping below this one."""
