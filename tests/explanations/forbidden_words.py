@@ -3,8 +3,9 @@
 import re
 
 CAUSES = (
-    r"\bbecause\b|\bcaus(e|es|ed|ing|al)\b|\bleads?\b|\bled to\b|\bdue to\b|\bowing to\b|\bresult(s|ed|ing)? (in|from)\b"
-    r"|\btherefore\b|\bas a result\b|\bdriv(en|es|er|ers|ing)\b|\bimpacts?\b|\bthanks to\b|\bmake[s]? (you|them|the customer)\b"
+    r"\bbecause\b|\bcaus(e|es|ed|ing|al)\b|\bleads?\b|\bled to\b|\bdue to\b|\bowing to\b|\bresults? (in|from)\b"
+    r"|\bresult(ed|ing) (in|from)\b|\btherefore\b|\bas a result\b|\bdriv(en|es|er|ers|ing)\b|\bimpacts?\b|\bthanks to\b"
+    r"|\bmakes? (you|them|the customer)\b"
     "|导致|造成|使得|致使|引起|促使|因为|由于|因此|所以|归因|从而"
 )
 THREATS = (
@@ -13,8 +14,8 @@ THREATS = (
     "|否则|后果|坐牢|逮捕|刑事|黑名单|失信|强制|查封|冻结|立即|务必|警告|最后通牒|曝光"
 )
 JUDGEMENTS = (
-    r"\bdebtors?\b|\bdeadbeats?\b|\bunwilling|\bdelinquent\b|\bliars?\b|\bdishonest|\birresponsible|\bevasive|\bbad payers?\b"
-    r"|\brefuses? to pay\b|\bguarante|\bdebiased\b|\bfair\b"
+    r"\bdebtors?\b|\bdeadbeats?\b|\bunwilling|\bdelinquent\b|\bliars?\b|\bdishonest|\birresponsible|\bevasive"
+    r"|\bbad payers?\b|\brefuses? to pay\b|\bguarante|\bdebiased\b|\bfair\b"
     "|老赖|债务人|欠债|赖账|恶意|拒不|不愿|不诚信|骗|无赖|不负责任|逃避|躲债|保证能|肯定能|担保"
 )
 FOR_CUSTOMER = (

@@ -121,8 +121,8 @@ def _results() -> list[dict[str, Any]]:
         for channel in ("ai_voice", "agent_call")
     ]
     capped = {
-        "rule": "H-CN-CAP-SMS", "channel": "sms", "outcome": "block", "counter": 1, "limit": 1, "cite": "house", "force": "house",
-        "verified": "house", "next_pass_at": "2025-05-01T16:00:00+00:00",
+        "rule": "H-CN-CAP-SMS", "channel": "sms", "outcome": "block", "counter": 1, "limit": 1, "cite": "house",
+        "force": "house", "verified": "house", "next_pass_at": "2025-05-01T16:00:00+00:00",
     }  # fmt: skip
     visits = {"rule": "CN-VISIT-PREREQ", "channel": "field_visit", "outcome": "unknown"}
     return [_VERDICT | result for result in (*calls, capped, visits)]
@@ -138,7 +138,8 @@ def silent(reason: str, treatment: str = "plan_offer", *, valued: bool = True) -
     body = worked()
     body["policy"] = {"profile": "holds_only", "treatments": "7e" * 32}
     body["choice"] |= {
-        "channel": "none", "treatment": treatment, "reason": reason, "queue_rank": 0, "runner_up": "agent_call" if valued else "none",
+        "channel": "none", "treatment": treatment, "reason": reason, "queue_rank": 0,
+        "runner_up": "agent_call" if valued else "none",
     }  # fmt: skip
     if not valued:
         for candidate in body["candidates"].values():

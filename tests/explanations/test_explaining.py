@@ -241,9 +241,9 @@ def test_a_record_that_is_no_decision_is_refused():
 
 
 def test_an_unknown_language_or_audience_is_refused_with_those_there_are():
-    with pytest.raises(BadRequestError, match="no wording in 'de'. Languages: en, zh"):
+    with pytest.raises(BadRequestError, match=r"no wording in 'de'. Languages: en, zh"):
         explain(record(worked()), lang="de")
-    with pytest.raises(BadRequestError, match="addressed as 'press'. Audiences: compliance, collector, customer"):
+    with pytest.raises(BadRequestError, match=r"addressed as 'press'. Audiences: compliance, collector, customer"):
         explain(record(worked()), audience="press")
 
 
