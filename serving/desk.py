@@ -70,7 +70,7 @@ class Desk:
     def state_facts(self) -> dict[str, Any]:
         """For the log: what is served, or the code of what is missing."""
         missing = [part.code for part in (self.champion, self.ledger, self.day) if isinstance(part, ScoringError)]
-        return {"missing": missing} if missing else self.ready_facts()
+        return {"ready": False, "missing": list(dict.fromkeys(missing))} if missing else self.ready_facts()
 
     def bundle(self) -> Bundle:
         """The champion; refuses as long as there is none."""

@@ -12,8 +12,10 @@ from typing import Any, Final, cast
 
 import bentoml
 
+import serving.source_path  # noqa: F401 - the imports below need it in a bento
+from scoring.errors import ScoringError
 from serving.app import equip, make_app
-from serving.desk import open_desk
+from serving.desk import Desk, open_desk
 from serving.edge import App, Receive, Scope, Send, log, write_log_lines
 from serving.serve import refuse_open_host
 from serving.settings import read_settings
@@ -51,14 +53,30 @@ class CollectionsService:
     """Scores, decisions, queues and records of overdue card accounts."""
 
     def __init__(self) -> None:
-        settings = read_settings()
-        refuse_open_host(settings.host)
         write_log_lines()
-        desk = open_desk(settings)
-        equip(APPLICATION, desk, threads=settings.threads)
+        self.desk = _open()
         gc.collect()
         gc.freeze()  # full collections over models and frames would be the slowest requests
-        log("service.started", ready=desk.is_ready(), **desk.state_facts())
+        log("service.started", **self.desk.state_facts())
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator, unused-ignore]
+    def close(self) -> None:
+        """Close ledger and portfolio, so that the ledger's log is folded into its file."""
+        self.desk.close()
+
+
+def _open() -> Desk:
+    """The desk as the environment asks for it; settings that cannot be followed leave it empty, with the reason."""
+    try:
+        settings = read_settings()
+        refuse_open_host(settings.host)
+    except ScoringError as error:
+        desk = Desk(error, error, error)
+        equip(APPLICATION, desk)
+    else:
+        desk = open_desk(settings)
+        equip(APPLICATION, desk, threads=settings.threads)
+    return desk
 
 
 cast(Any, CollectionsService).add_asgi_middleware(ApplicationFirst, first=APPLICATION)
