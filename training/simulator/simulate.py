@@ -6,18 +6,20 @@ are the same for any number of processes.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.errors import BadRequestError
+from scoring.errors import AsOfError, BadRequestError, MissingToolError
 from scoring.portfolio.contracts import contracts, ibis_schema
 from training.simulator.chunk import CHUNK, simulate_chunk, stream
 from training.simulator.days import EXTRACT_ON, calendar, first_day
@@ -25,7 +27,7 @@ from training.simulator.defects import plant, write_planted
 from training.simulator.parameters import Parameters, parameters_of
 from training.simulator.stamps import Clock
 from training.simulator.tables import TableWriter
-from training.simulator.truth import truth_days, truth_of, write_settings
+from training.simulator.truth import HORIZON_DAYS, truth_days, truth_of, write_settings
 
 Progress = Callable[[int, int], None]
 """Called with chunks done and chunks in all."""
@@ -90,6 +92,10 @@ def simulate(
     ------
     BadRequestError
         ``bad_request``: the world is unknown, a number is out of range, or the folder holds files already.
+    AsOfError
+        ``as_of_out_of_range``: the truth of a day was asked for whose window is not simulated.
+    MissingToolError
+        ``missing_requirement``: several processes were asked for and could not be started.
 
     Examples
     --------
@@ -100,15 +106,26 @@ def simulate(
     """
     parameters = parameters_of(world)
     _refuse_bad(out, accounts, months)
-    days = tuple(truth_on) if truth_on is not None else truth_days(months)
+    days = tuple(sorted(set(truth_on))) if truth_on is not None else truth_days(months)
+    _refuse_days(days, months)
     request = Request(accounts, seed, world, months, days)
     out.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(out, request, parameters, workers, progress)
+    except BaseException:
+        # Half a portfolio would look like a whole one.
+        shutil.rmtree(out)
+        raise
+    return out
+
+
+def _write(out: Path, request: Request, parameters: Parameters, workers: int, progress: Progress | None) -> None:
     (out / "truth").mkdir()
     with ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}
         for done, tables in enumerate(_chunks(request, workers), start=1):
             if done == 1 and parameters.number("planted_defects"):
-                tables, planted = plant(tables, stream(seed, 0, 5))
+                tables, planted = plant(tables, stream(request.seed, 0, 5))
                 write_planted(out / "truth", planted)
             for name, table in tables.items():
                 if name not in writers:
@@ -117,12 +134,13 @@ def simulate(
             if progress is not None:
                 progress(done, request.chunks)
         _write_empty(out, parameters, set(writers))
-    source = f"simulated: world {world}, {accounts} accounts, seed {seed}, {months} months"
+    source = (
+        f"simulated: world {request.world}, {request.accounts} accounts, seed {request.seed}, {request.months} months"
+    )
     (out / "portfolio.toml").write_text(
         f'extract_on = {EXTRACT_ON}\ncurrency = "CNY"\nsource = "{source}"\n', encoding="utf-8"
     )
-    write_settings(out / "truth", parameters, seed, accounts, days)
-    return out
+    write_settings(out / "truth", parameters, request.seed, request.accounts, request.truth_on)
 
 
 def _write_empty(out: Path, parameters: Parameters, written: set[str]) -> None:
@@ -158,6 +176,18 @@ def _refuse_bad(out: Path, accounts: int, months: int) -> None:
         )
 
 
+def _refuse_days(days: tuple[date, ...], months: int) -> None:
+    first, last = first_day(months), EXTRACT_ON - timedelta(days=HORIZON_DAYS)
+    for day in days:
+        if not first <= day <= last:
+            raise AsOfError(
+                f"The truth of {day} was asked for, but it needs the day and the {HORIZON_DAYS} days after it inside the "
+                f"simulated time. Choose days from {first} to {last}.",
+                field="truth_on",
+                got=day.isoformat(),
+            )
+
+
 def _chunks(request: Request, workers: int) -> Iterator[dict[str, pa.Table]]:
     """The tables of every chunk, in order."""
     numbers = range(request.chunks)
@@ -165,7 +195,15 @@ def _chunks(request: Request, workers: int) -> Iterator[dict[str, pa.Table]]:
         yield from (_chunk(request, number) for number in numbers)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_chunk, [request] * request.chunks, numbers)
+        try:
+            yield from pool.map(_chunk, [request] * request.chunks, numbers)
+        except BrokenProcessPool as error:
+            raise MissingToolError(
+                f"The {workers} processes could not be started: either memory ran out, or the calling script has no "
+                "`if __name__ == '__main__':` around its work, which new processes need. Add it, or ask for workers=1.",
+                field="workers",
+                got=workers,
+            ) from error
 
 
 def _chunk(request: Request, number: int) -> dict[str, pa.Table]:

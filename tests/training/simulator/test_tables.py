@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scoring.errors import BadRequestError
+from scoring.errors import AsOfError, BadRequestError
 from scoring.portfolio.checking import check
 from scoring.portfolio.reading import read_portfolio
 from training.simulator import simulate
@@ -153,6 +153,21 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path):
 def test_sizes_out_of_range_are_refused(tmp_path: Path, accounts: int, months: int):
     with pytest.raises(BadRequestError, match=r"were asked for; .* Choose"):
         simulate(tmp_path / "new", accounts, seed=1, months=months)
+
+
+def test_a_day_whose_window_is_not_simulated_is_refused(tmp_path: Path):
+    with pytest.raises(AsOfError, match="The truth of 2026-09-20 was asked for, but it needs the day and the 30 days"):
+        simulate(tmp_path / "new", 10, seed=1, truth_on=[date(2026, 9, 20)])
+
+
+def test_a_portfolio_that_could_not_be_finished_leaves_nothing_behind(tmp_path: Path):
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path / "new", 10, seed=1, months=4, truth_on=[], progress=stop)
+
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_truth_can_be_asked_for_any_day(tmp_path: Path):
