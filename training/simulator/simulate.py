@@ -181,8 +181,8 @@ def _refuse_days(days: tuple[date, ...], months: int) -> None:
     for day in days:
         if not first <= day <= last:
             raise AsOfError(
-                f"The truth of {day} was asked for, but it needs the day and the {HORIZON_DAYS} days after it inside the "
-                f"simulated time. Choose days from {first} to {last}.",
+                f"The truth of {day} was asked for, but it needs the day and the {HORIZON_DAYS} days after it inside "
+                f"the simulated time. Choose days from {first} to {last}.",
                 field="truth_on",
                 got=day.isoformat(),
             )
