@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -285,6 +286,74 @@ def verify(head: str | None, as_json: bool) -> None:
     _tell({"findings": [finding.as_dict() for finding in findings], "head": str(now)}, as_json, lines)
     if findings:
         raise SystemExit(FINDINGS)
+
+
+@cli.command("policy-check")
+@click.argument("cases", type=FOLDER)
+@click.option("--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy.")
+@AS_JSON
+def policy_check(cases: Path, profile_dir: Path | None, as_json: bool) -> None:
+    """Run contact-policy situations against their expected verdicts. Exit 1 when one differs.
+
+    \b
+    Example: scoring policy-check tests/scenarios/contact_policy/cn_bank_card.yaml
+    """
+    from scoring.policy.cases import run_cases
+
+    report = run_cases(cases, profile_dir)
+    _tell(report.as_dict(), as_json, [str(report)])
+    if report.exit_code:
+        raise SystemExit(FINDINGS)
+
+
+@cli.command("policy-approve")
+@click.argument("profile", type=FOLDER)
+@click.option("--approver", required=True, help="The compliance officer who answers for it.")
+@AS_JSON
+def policy_approve(profile: Path, approver: str, as_json: bool) -> None:
+    """Approve a contact-policy profile as it stands: its hash, the name and the day go into the register beside it.
+
+    \b
+    Example: scoring policy-approve data/policy/cn_bank_card.yaml --approver "Wang Fang"
+    """
+    from scoring.policy.approving import approve_profile
+
+    approval = approve_profile(profile, approver, datetime.now(UTC).date())
+    _tell(asdict(approval), as_json, [f"{profile.name} is approved by {approver}: {approval}"])
+
+
+@cli.command("policy-page")
+@click.option("--out", required=True, type=FOLDER, help="Markdown file to write.")
+@click.option("--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy.")
+def policy_page(out: Path, profile_dir: Path | None) -> None:
+    """Write the page that lists every contact rule in plain words.
+
+    \b
+    Example: scoring policy-page --out docs/contact_policy.md
+    """
+    from scoring.policy.page import write_page
+    from scoring.policy.profile import load_profile
+    from scoring.resources import data_folder
+
+    files = sorted((profile_dir or data_folder() / "policy").glob("*.yaml"))
+    profiles = [load_profile(path) for path in files if path.read_text(encoding="utf-8").startswith("schema: contact-policy/")]
+    write_page(profiles, out)
+    click.echo(f"{len(profiles)} profiles are in {out}.")
+
+
+@cli.command()
+@click.option("--accounts", default=100_000, show_default=True, type=click.IntRange(1_000), help="Invented accounts for the plan.")
+@AS_JSON
+def bench(accounts: int, as_json: bool) -> None:
+    """Speed and memory on this machine: the nightly run on invented accounts, and exact contributions beside LightGBM's own.
+
+    \b
+    Example: scoring bench --accounts 100000
+    """
+    from serving.bench import measure, report
+
+    measured = measure(read_settings().home, accounts)
+    _tell(measured.as_dict(), as_json, report(measured))
 
 
 def _ledger() -> Any:
