@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from scoring.policy.calendars import hours_end_at, leaves_window_at, window_start
+from scoring.policy.calendars import hours_end_at, leaves_window_at
 from scoring.policy.facts import CALLBACK, OPT_OUT
 from scoring.policy.findings import NOT_APPLICABLE, NOWHERE, FactsRead, Finding, Row
 from scoring.policy.readings import Reading
@@ -28,7 +28,7 @@ from scoring.policy.truth import NEGATED, Outcome, Truth, both
 
 def row_of(rule: Rule, reading: Reading) -> Row:
     """The findings of one rule on the nine channels."""
-    applies = both((binds(rule, reading.facts.collector), overlaid(rule, reading.facts.overlays)))
+    applies = min(binds(rule, reading.facts.collector), overlaid(rule, reading.facts.overlays))
     if applies is Truth.FALSE:
         return NOWHERE
     row = EVALUATORS[type(rule)](rule, reading)
@@ -49,8 +49,8 @@ def binds(rule: Rule, collector: str | None) -> Truth:
         return Truth.TRUE
     if collector is None:
         return Truth.UNKNOWN
-    acts_as = "third_party" if collector == "first_party_other_name" else collector
-    return Truth.TRUE if {collector, acts_as} & rule.binds else Truth.FALSE
+    is_bound = collector in rule.binds or (collector == "first_party_other_name" and "third_party" in rule.binds)
+    return Truth.TRUE if is_bound else Truth.FALSE
 
 
 def overlaid(rule: Rule, overlays: frozenset[str] | None) -> Truth:
@@ -196,7 +196,7 @@ def _calls_back(rule: Cooldown, reading: Reading, channel: str, last: datetime) 
     """Whether a wish to be called back is still open on a channel."""
     assert rule.callback is not None
     given = max(reading.consents_to(CALLBACK, channel), default=None)
-    if given is None or given < window_start(reading.zones, reading.at, rule.callback.window_days):
+    if given is None or given < reading.window_start(rule.callback.window_days):
         return False
     return last <= given or not rule.callback.ends_at_next_conversation
 

@@ -18,7 +18,7 @@ TRUTH_TEXT: Final = ("false", "unknown", "true")
 class Reading:
     """The facts of one account as known at one instant."""
 
-    __slots__ = ("at", "clocks", "consents", "contacts", "facts", "locals", "profile", "zones")
+    __slots__ = ("at", "clocks", "consents", "contacts", "facts", "locals", "profile", "starts", "zones")
 
     def __init__(self, profile: Profile, facts: Facts, at: datetime) -> None:
         self.profile, self.facts, self.at = profile, facts, at
@@ -28,13 +28,20 @@ class Reading:
             (f"local_time {zone}", local.isoformat()) for zone, local in zip(self.zones, self.locals, strict=True)
         ) or (("local_time", "unknown"),)
         self.consents = [consent for consent in facts.consents if consent.holds_at(at)]
+        self.starts: dict[int, datetime] = {}
         self.contacts = self._recent()
 
     def _recent(self) -> list[Contact]:
         if not self.facts.contacts or not self.zones:
             return []
-        since, at = window_start(self.zones, self.at, self.profile.window_days), self.at
+        since, at = self.window_start(self.profile.window_days), self.at
         return [c for c in self.facts.contacts if since <= c.at <= at and (c.known_at is None or c.known_at <= at)]
+
+    def window_start(self, days: int) -> datetime:
+        """Where a window of local dates ending today begins; most rules share one."""
+        if days not in self.starts:
+            self.starts[days] = window_start(self.zones, self.at, days)
+        return self.starts[days]
 
     def flag(self, name: str) -> Truth:
         """The value of a fact; a derived one also holds where its definition does."""
@@ -63,20 +70,18 @@ class Reading:
 
     def counted(self, rule: Cap | Cooldown, days: int) -> tuple[list[datetime], list[datetime]]:
         """Instants of the contacts that surely count in a window, and of those that may (number not known)."""
-        since = window_start(self.zones, self.at, days)
-        wanted, shortest = rule.counted, rule.counter.min_seconds
-        sure, possible, target = [], [], self.facts.number_ref
+        since, target = self.window_start(days), self.facts.number_ref
+        this_debt_only, this_number_only = rule.scope == "person_and_debt", rule.scope == "number"
+        sure, possible = [], []
         for contact in self.contacts:
-            if contact.at < since or contact[1:4] not in wanted:
+            if contact[1:4] not in rule.counted or contact.at < since:
                 continue
-            if contact.seconds is not None and contact.seconds < shortest:
+            if contact.seconds is not None and contact.seconds < rule.counter.min_seconds:
                 continue
-            if rule.scope == "person_and_debt" and not contact.this_debt:
+            if this_debt_only and not contact.this_debt:
                 continue
-            if rule.scope == "number" and contact.number_ref != target and None not in (contact.number_ref, target):
-                continue
-            if rule.scope == "number" and (target is None or contact.number_ref is None):
+            if this_number_only and (target is None or contact.number_ref is None):
                 possible.append(contact.at)
-            else:
+            elif not this_number_only or contact.number_ref == target:
                 sure.append(contact.at)
         return sure, possible
