@@ -78,7 +78,8 @@ def test_the_portfolio_reports_breaches_of_customers_with_late_rows_over_all_the
 
     assert [(b.account_id, b.rule, b.was_known) for b in found] == [("A2", "H-CN-CAP-SMS", False)]
     assert late_breaches(portfolio, CN, NOON - timedelta(days=1), NEXT_DAY - timedelta(seconds=1)) == ()
-    assert late_breaches(portfolio, CN, NOON + timedelta(hours=2), NEXT_DAY) == ()
+    assert late_breaches(portfolio, CN, NOON + timedelta(minutes=30), NEXT_DAY) == found
+    assert late_breaches(portfolio, CN, NOON + timedelta(minutes=31), NEXT_DAY) == ()
 
 
 def test_a_rule_that_did_not_bind_was_not_broken() -> None:
