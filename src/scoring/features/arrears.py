@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibis
-
 from scoring.features.definition import Feature, ReasonGroup
 
 _ARREARS = ReasonGroup.LENGTH_OF_ARREARS
@@ -35,8 +33,8 @@ FEATURES = (
 )
 
 
-def arrears(billed: Any) -> Any:
-    """Delinquency history, one row per account with a statement.
+def arrears(billed: Any) -> dict[str, Any]:
+    """Delinquency history of each account.
 
     Parameters
     ----------
@@ -45,32 +43,33 @@ def arrears(billed: Any) -> Any:
 
     Returns
     -------
-    table, one row per account
-        ``account_id`` and this family's columns that need the history. Statements whose status is unknown are left out of
-        shares and streaks: unknown is not current.
+    dict of name to aggregate
+        This family's columns that need the history. A statement whose status is unknown is left out of shares and ends a
+        streak: unknown is not current, nor past due.
     """
-    in_order = ibis.window(group_by="account_id", order_by="statement_on")
-    behind = (billed.dpd > 0).ifelse(1, 0)
-    seen = billed.mutate(
-        is_behind=behind,
-        cured=((billed.dpd == 0) & (billed.dpd.lag(1).over(in_order) > 0)).ifelse(1, 0),
-        rolled=(billed.dpd >= billed.dpd.lag(1).over(in_order) + 25).ifelse(1, 0),
-    )
-    # A streak is everything after the last statement that broke it: the smallest cycle number where it did not hold.
-    return seen.group_by("account_id").agg(
-        dpd_at_last_statement=seen.dpd.max(where=seen.cycle_no == 1),
-        dpd_1_cycle_ago=seen.dpd.max(where=seen.cycle_no == 2),
-        dpd_2_cycles_ago=seen.dpd.max(where=seen.cycle_no == 3),
-        worst_dpd_90d=seen.dpd.max(where=seen.age_days < 90),
-        worst_dpd_180d=seen.dpd.max(where=seen.age_days < 180),
-        worst_dpd_365d=seen.dpd.max(where=seen.age_days < 365),
-        past_due_cycles_180d=seen.is_behind.sum(where=seen.age_days < 180).coalesce(0),
-        past_due_cycles_365d=seen.is_behind.sum(where=seen.age_days < 365).coalesce(0),
-        past_due_share_365d=seen.is_behind.sum(where=seen.age_days < 365)
-        / seen.dpd.count(where=seen.age_days < 365).nullif(0),
-        past_due_streak_cycles=seen.cycle_no.min(where=seen.is_behind != 1).coalesce(seen.cycle_no.max() + 1) - 1,
-        straight_roll_cycles=seen.cycle_no.min(where=seen.rolled.coalesce(0) != 1).coalesce(seen.cycle_no.max() + 1) - 1,
-        days_since_current_statement=seen.age_days.min(where=seen.dpd == 0),
-        cures_365d=seen.cured.sum(where=seen.age_days < 365).coalesce(0),
-        n_statements_365d=seen.count(where=seen.age_days < 365),
-    )
+    half, year = billed.age_days < 180, billed.age_days < 365
+    is_behind = billed.dpd > 0
+    is_cured = (billed.dpd == 0) & (billed.dpd_before > 0)
+    is_rolled = (billed.dpd >= billed.dpd_before + 25).coalesce(False)
+    return {
+        "dpd_at_last_statement": billed.dpd.max(where=billed.cycle_no == 1),
+        "dpd_1_cycle_ago": billed.dpd.max(where=billed.cycle_no == 2),
+        "dpd_2_cycles_ago": billed.dpd.max(where=billed.cycle_no == 3),
+        "worst_dpd_90d": billed.dpd.max(where=billed.age_days < 90),
+        "worst_dpd_180d": billed.dpd.max(where=half),
+        "worst_dpd_365d": billed.dpd.max(where=year),
+        "past_due_cycles_180d": billed.count(where=is_behind & half),
+        "past_due_cycles_365d": billed.count(where=is_behind & year),
+        "past_due_share_365d": billed.count(where=is_behind & year) / billed.dpd.count(where=year).nullif(0),
+        # A streak is everything after the last statement that broke it: the smallest cycle number where it did not hold.
+        "past_due_streak_cycles": _last_without(billed, is_behind.coalesce(False)) - 1,
+        "straight_roll_cycles": _last_without(billed, is_rolled) - 1,
+        "days_since_current_statement": billed.age_days.min(where=billed.dpd == 0),
+        "cures_365d": billed.count(where=is_cured & year),
+        "n_statements_365d": billed.count(where=year),
+    }
+
+
+def _last_without(billed: Any, holds: Any) -> Any:
+    """The number of the latest cycle in which something did not hold; one past the oldest where it always did."""
+    return billed.cycle_no.min(where=~holds).coalesce(billed.cycle_no.max() + 1)

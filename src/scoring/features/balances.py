@@ -29,31 +29,28 @@ FEATURES = (
 )
 
 
-def balances(billed: Any, accounts: Any) -> Any:
-    """Balances over time, one row per account with a statement.
+def balances(billed: Any) -> dict[str, Any]:
+    """Balances over time.
 
     Parameters
     ----------
     billed : table
         The result of `scoring.features.history.cycles`.
-    accounts : table
-        ``account_id``, ``credit_limit_cents``.
 
     Returns
     -------
-    table, one row per account
-        ``account_id`` and the columns that need more than the last statement; ratios over a limit of 0 are absent.
+    dict of name to aggregate
+        The columns that need more than the last statement; ratios over a limit of 0 are absent.
     """
-    limited = billed.join(accounts.select("account_id", "credit_limit_cents"), "account_id")
-    half, year = limited.age_days < 180, limited.age_days < 365
-    at = {n: limited.balance_cents.max(where=limited.cycle_no == n) for n in (1, 2, 4)}
-    limit = limited.credit_limit_cents.max().nullif(0)
-    return limited.group_by("account_id").agg(
-        utilisation=at[1] / limit,
-        utilisation_1_cycle_ago=at[2] / limit,
-        utilisation_change_90d=(at[1] - at[4]) / limit,
-        mean_utilisation_180d=limited.balance_cents.sum(where=half) / limited.credit_limit_cents.sum(where=half).nullif(0),
-        highest_utilisation_365d=limited.balance_cents.max(where=year) / limit,
-        over_limit_cycles_365d=limited.count(where=year & (limited.balance_cents > limited.credit_limit_cents)),
-        balance_trend_90d=at[1] / ibis.greatest(at[4], 0).nullif(0),
-    )
+    half, year = billed.age_days < 180, billed.age_days < 365
+    at = {n: billed.balance_cents.max(where=billed.cycle_no == n) for n in (1, 2, 4)}
+    limit = billed.credit_limit_cents.max().nullif(0)
+    return {
+        "utilisation": at[1] / limit,
+        "utilisation_1_cycle_ago": at[2] / limit,
+        "utilisation_change_90d": (at[1] - at[4]) / limit,
+        "mean_utilisation_180d": billed.balance_cents.sum(where=half) / billed.credit_limit_cents.sum(where=half).nullif(0),
+        "highest_utilisation_365d": billed.balance_cents.max(where=year) / limit,
+        "over_limit_cycles_365d": billed.count(where=year & (billed.balance_cents > billed.credit_limit_cents)),
+        "balance_trend_90d": at[1] / ibis.greatest(at[4], 0).nullif(0),
+    }

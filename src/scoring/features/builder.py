@@ -26,6 +26,7 @@ from scoring.portfolio.known import known_on, unbound_tables
 from scoring.portfolio.reading import Portfolio
 
 _MARKER: Final = date(1901, 2, 3)
+_MIN_DPD_MARKER: Final = 19010203
 _FAR_BACK: Final = date(1990, 1, 1)
 MAX_DAYS_AFTER_EXTRACT: Final = 7
 """An extract may be this old on the as-of day before its accounts are called stale (house limit, 2026-11). An inline history is
@@ -74,7 +75,7 @@ class FeatureFrame:
 @lru_cache(maxsize=1)
 def _compiled() -> str:
     """The stages as one query: each stage is computed once and read by name by the later ones."""
-    texts = [(name, str(ibis.to_sql(stage, dialect="duckdb"))) for name, stage in feature_stages(ibis.literal(_MARKER))]
+    texts = [(name, str(ibis.to_sql(stage, dialect="duckdb"))) for name, stage in feature_stages(ibis.literal(_MARKER), ibis.literal(_MIN_DPD_MARKER))]
     named = ",\n".join(f'"{name}" AS MATERIALIZED (\n{text}\n)' for name, text in texts[:-1])
     return f"WITH {named}\n{texts[-1][1]}"
 
@@ -90,22 +91,25 @@ def feature_spec_hash() -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def feature_sql(as_of: date) -> str:
-    """The feature query for one day, for the DuckDB connection of a portfolio.
+def feature_sql(as_of: date, min_dpd: int = 0) -> str:
+    """The feature query for one day and the accounts at least ``min_dpd`` days past due, for the connection of a portfolio.
 
     >>> feature_sql(date(2025, 5, 1)).count("MAKE_DATE(2025, 5, 1)") > 10
     True
     """
     marker = f"MAKE_DATE({_MARKER.year}, {_MARKER.month}, {_MARKER.day})"
-    return _compiled().replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+    text = _compiled().replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+    return text.replace(str(_MIN_DPD_MARKER), str(int(min_dpd)))
 
 
-def feature_stages(as_of: Any) -> list[tuple[str, Any]]:
+def feature_stages(as_of: Any, min_dpd: Any) -> list[tuple[str, Any]]:
     """The feature table as Ibis expressions over the unbound event tables, in the order in which they are computed.
 
     Parameters
     ----------
     as_of : Ibis date scalar
+    min_dpd : Ibis integer scalar
+        Accounts that are fewer days past due are left out as early as that is known.
 
     Returns
     -------
@@ -121,20 +125,25 @@ def feature_stages(as_of: Any) -> list[tuple[str, Any]]:
 
     tables = unbound_tables()
     read = ("accounts", "statements", "payments", "contacts", "promises", "standings", "inflows")
-    known = {name: stage(f"known_{name}", table) for name, table in known_on(as_of, {n: tables[n] for n in read}).items()}
-    walked = stage("walked", history.walk(known["statements"], known["payments"]))
-    billed = stage("billed", history.cycles(known, walked, as_of))
-    placed = stage("placed", history.positions(known, walked, billed, as_of))
+    read_on = known_on(as_of, {name: tables[name] for name in read})
+    known = {name: stage(f"known_{name}", table) for name, table in history.numbered(read_on, stage).items()}
+    paid = history.paid_by_cycle(known["statements"], known["payments"])
+    walked = stage("walked", history.walk(known["statements"], paid))
+    placed = stage("placed", history.positions(known, walked, as_of, min_dpd))
+    billed = history.cycles(known, walked, placed, as_of)
+    paid, tried, promised = (known[name].semi_join(placed, "account_no") for name in ("payments", "contacts", "promises"))
     families = {
-        "arrears": arrears.arrears(billed),
-        "payment_amounts": payments.payment_amounts(known["payments"], as_of),
-        "other_credits": payments.other_credits(known["payments"], as_of),
-        "payment_cycles": payments.payment_cycles(billed),
-        "dues": payments.dues(billed, as_of),
-        "balances": balances.balances(billed, known["accounts"]),
-        "spending": spending.spending(billed, known["accounts"]),
-        "promise_history": promises.promises(known["promises"], known["payments"], as_of),
-        "contact_history": contacts.contacts(known["contacts"], as_of),
+        "cycle_history": billed.group_by("account_no").agg(
+            **arrears.arrears(billed),
+            **payments.payment_cycles(billed),
+            **payments.dues(billed, as_of),
+            **balances.balances(billed),
+            **spending.spending(billed),
+        ),
+        "payment_amounts": payments.payment_amounts(paid, as_of),
+        "other_credits": payments.other_credits(paid, as_of),
+        "promise_history": promises.promises(promised, paid, as_of),
+        "contact_history": contacts.contacts(tried, as_of),
         "inflow_history": inflows.inflows(known["inflows"], as_of),
     }
     wide = placed
@@ -207,10 +216,7 @@ def build(portfolio: Portfolio, as_of: date, *, min_dpd: int = 1) -> FeatureFram
         ``as_of_out_of_range``: no statement is known by then, or the day lies after the extract.
     """
     refuse_as_of(portfolio, as_of)
-    # The position is computed for all accounts, features are kept for those past due.
-    rows = portfolio.connection.sql(
-        f"SELECT * FROM ({feature_sql(as_of)}) WHERE position_dpd >= {int(min_dpd)} ORDER BY account_id"  # noqa: S608 - a date and an int
-    )
+    rows = portfolio.connection.sql(f"{feature_sql(as_of, min_dpd)}\nORDER BY account_id")
     return _frame(rows.to_arrow_table(), as_of)
 
 

@@ -37,7 +37,7 @@ def contacts(known_contacts: Any, as_of: Any) -> Any:
     Returns
     -------
     table, one row per account
-        ``account_id`` and this family's columns.
+        ``account_no`` and this family's columns.
     """
     tried = known_contacts.mutate(age_days=as_of.delta(known_contacts.contacted_at.date(), unit="day"))
     outbound = tried.direction == "outbound"
@@ -45,7 +45,7 @@ def contacts(known_contacts: Any, as_of: Any) -> Any:
     message = outbound & tried.channel.isin(_MESSAGES)
     talked = tried.outcome.isin(["conversation", "met"])
     month, quarter, half = tried.age_days < 30, tried.age_days < 90, tried.age_days < 180
-    return tried.group_by("account_id").agg(
+    return tried.group_by("account_no").agg(
         n_outbound_30d=tried.count(where=outbound & month),
         n_outbound_90d=tried.count(where=outbound & quarter),
         n_calls_30d=tried.count(where=call & month),

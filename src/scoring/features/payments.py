@@ -64,17 +64,17 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
     Returns
     -------
     table, one row per account
-        ``account_id`` and columns over windows of 30 to 365 days; a window of w days holds ages 0 to w - 1.
+        ``account_no`` and columns over windows of 30 to 365 days; a window of w days holds ages 0 to w - 1.
     """
     counted = qualifying_payments(payments)
     counted = counted.mutate(age_days=as_of.delta(counted.paid_on, unit="day"))
-    in_order = ibis.window(group_by="account_id", order_by=["paid_on", "payment_id"])
+    in_order = ibis.window(group_by="account_no", order_by=["paid_on", "payment_id"])
     counted = counted.mutate(gap_days=counted.paid_on.delta(counted.paid_on.lag(1).over(in_order), unit="day"))
     year = counted.age_days < 365
     paid = {f"paid_cents_{w}d": counted.amount_cents.sum(where=counted.age_days < w) for w in WINDOWS}
     number = {f"n_payments_{w}d": counted.count(where=counted.age_days < w) for w in WINDOWS}
     before = (counted.age_days >= 90) & (counted.age_days < 180)
-    made = counted.group_by("account_id").agg(
+    made = counted.group_by("account_no").agg(
         **paid,
         **number,
         days_since_last_payment=counted.age_days.min(),
@@ -91,7 +91,7 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
         autopay_share_365d=counted.count(where=year & (counted.kind == "autopay")) / counted.count(where=year).nullif(0),
     )
     made = made.mutate(payment_trend_90d=made.paid_cents_90d.coalesce(0) / made.paid_cents_before_90d.nullif(0))
-    return payments.select("account_id").distinct().left_join(made, "account_id").drop("account_id_right")
+    return payments.select("account_no").distinct().left_join(made, "account_no").drop("account_no_right")
 
 
 def other_credits(payments: Any, as_of: Any) -> Any:
@@ -101,15 +101,15 @@ def other_credits(payments: Any, as_of: Any) -> Any:
         returned_days=as_of.delta(payments.reversed_at.date(), unit="day"),
     )
     by_customer = credited.kind.isin(["voluntary", "autopay"])
-    return credited.group_by("account_id").agg(
+    return credited.group_by("account_no").agg(
         n_reversals_180d=credited.count(where=credited.returned_days < 180),
         n_reversals_365d=credited.count(where=credited.returned_days < 365),
         other_credits_cents_180d=credited.amount_cents.sum(where=~by_customer & (credited.age_days < 180)).coalesce(0),
     )
 
 
-def payment_cycles(billed: Any) -> Any:
-    """Payments against what each closed cycle asked for, one row per account with a closed cycle.
+def payment_cycles(billed: Any) -> dict[str, Any]:
+    """Payments against what each closed cycle asked for.
 
     Parameters
     ----------
@@ -118,47 +118,53 @@ def payment_cycles(billed: Any) -> Any:
 
     Returns
     -------
-    table, one row per account
-        ``account_id`` and ratios, shares, streaks and timing over closed cycles; a cycle is closed when the next statement
-        has been cut, so a payment still possible is never counted as missed.
+    dict of name to aggregate
+        Ratios, shares, streaks and timing over closed cycles; a cycle is closed when the next statement has been cut, so a
+        payment still possible is never counted as missed.
     """
-    closed = billed.filter(billed.is_closed)
-    closed = closed.mutate(
-        asked_cents=ibis.greatest(closed.balance_cents, 0),
-        is_paid=closed.n_paid > 0,
-        paid_minimum=(closed.paid_by_due_cents >= closed.minimum_due_cents) & (closed.minimum_due_cents > 0),
-    )
-    asked = (closed.asked_cents > 0) & (closed.age_days < 365)
-    half = closed.age_days < 180
-    quarter = closed.age_days < 120
-    billed_minimum = asked & (closed.minimum_due_cents > 0)
-    return closed.group_by("account_id").agg(
-        days_to_first_payment_last_cycle=closed.first_paid_on.delta(closed.statement_on, unit="day").max(where=closed.cycle_no == 2),
-        mean_days_payment_to_due_365d=closed.first_paid_on.delta(closed.due_on, unit="day").sum(where=asked)
-        / closed.first_paid_on.count(where=asked).nullif(0),
-        paid_by_due_share_365d=closed.count(where=billed_minimum & closed.paid_minimum) / closed.count(where=billed_minimum).nullif(0),
-        paid_cycle_share_180d=closed.count(where=asked & half & closed.is_paid) / closed.count(where=asked & half).nullif(0),
-        paid_cycle_share_365d=closed.count(where=asked & closed.is_paid) / closed.count(where=asked).nullif(0),
-        partial_cycles_180d=closed.count(where=half & closed.is_paid & (closed.paid_cents < closed.minimum_due_cents)),
-        full_balance_share_365d=closed.count(where=asked & (closed.paid_cents * 100 >= closed.asked_cents * 95))
-        / closed.count(where=asked).nullif(0),
-        paid_streak_cycles=closed.cycle_no.min(where=~closed.is_paid).coalesce(closed.cycle_no.max() + 1) - 2,
-        unpaid_streak_cycles=closed.cycle_no.min(where=closed.is_paid).coalesce(closed.cycle_no.max() + 1) - 2,
-        paid_to_balance_ratio_1_cycle=closed.paid_cents.max(where=closed.cycle_no == 2)
-        / closed.asked_cents.max(where=closed.cycle_no == 2).nullif(0),
-        paid_to_balance_ratio_2_cycles=closed.paid_cents.max(where=closed.cycle_no == 3)
-        / closed.asked_cents.max(where=closed.cycle_no == 3).nullif(0),
-        paid_to_balance_ratio_90d=closed.paid_cents.sum(where=quarter) / closed.asked_cents.sum(where=quarter).nullif(0),
-        paid_to_balance_ratio_365d=closed.paid_cents.sum(where=asked) / closed.asked_cents.sum(where=asked).nullif(0),
-        paid_cents_1_cycle=closed.paid_cents.max(where=closed.cycle_no == 2),
-        paid_cents_2_cycles=closed.paid_cents.max(where=closed.cycle_no == 3),
-    )
+    closed, is_paid = billed.is_closed, billed.n_paid > 0
+    asked_cents = ibis.greatest(billed.balance_cents, 0)
+    quarter, half = closed & (billed.age_days < 120), closed & (billed.age_days < 180)
+    asked = closed & (asked_cents > 0) & (billed.age_days < 365)
+    due = asked & (billed.minimum_due_cents > 0)
+    on_time = due & (billed.paid_by_due_cents >= billed.minimum_due_cents)
+    in_full = asked & (billed.paid_cents * 100 >= asked_cents * 95)
+    oldest = billed.cycle_no.max().nullif(1)
+
+    def share(of: Any, among: Any) -> Any:
+        return billed.count(where=of) / billed.count(where=among).nullif(0)
+
+    def paid_to_balance(where: Any) -> Any:
+        return billed.paid_cents.sum(where=where) / asked_cents.sum(where=where).nullif(0)
+
+    return {
+        "days_to_first_payment_last_cycle": billed.first_paid_on.delta(billed.statement_on, unit="day").max(
+            where=billed.cycle_no == 2
+        ),
+        "mean_days_payment_to_due_365d": billed.first_paid_on.delta(billed.due_on, unit="day").sum(where=asked)
+        / billed.first_paid_on.count(where=asked).nullif(0),
+        "paid_by_due_share_365d": share(on_time, due),
+        "paid_cycle_share_180d": share(asked & half & is_paid, asked & half),
+        "paid_cycle_share_365d": share(asked & is_paid, asked),
+        "partial_cycles_180d": billed.count(where=half & is_paid & (billed.paid_cents < billed.minimum_due_cents)),
+        "full_balance_share_365d": share(in_full, asked),
+        # All closed cycles after the last one that broke the streak; absent where no cycle is closed.
+        "paid_streak_cycles": ibis.ifelse(
+            oldest.isnull(), None, billed.cycle_no.min(where=closed & ~is_paid).coalesce(oldest + 1) - 2
+        ),
+        "unpaid_streak_cycles": ibis.ifelse(
+            oldest.isnull(), None, billed.cycle_no.min(where=closed & is_paid).coalesce(oldest + 1) - 2
+        ),
+        "paid_to_balance_ratio_1_cycle": paid_to_balance(billed.cycle_no == 2),
+        "paid_to_balance_ratio_2_cycles": paid_to_balance(billed.cycle_no == 3),
+        "paid_to_balance_ratio_90d": paid_to_balance(quarter),
+        "paid_to_balance_ratio_365d": paid_to_balance(asked),
+        "paid_cents_1_cycle": billed.paid_cents.max(where=billed.cycle_no == 2),
+        "paid_cents_2_cycles": billed.paid_cents.max(where=billed.cycle_no == 3),
+    }
 
 
-def dues(billed: Any, as_of: Any) -> Any:
-    """Minimums that fell due in 90, 180 and 365 days, one row per account: the denominators of paid-to-due."""
-    due = billed.mutate(due_age=as_of.delta(billed.due_on, unit="day"))
-    fell = due.due_age >= 0
-    return due.group_by("account_id").agg(
-        **{f"due_cents_{w}d": due.minimum_due_cents.sum(where=fell & (due.due_age < w)) for w in (90, 180, 365)}
-    )
+def dues(billed: Any, as_of: Any) -> dict[str, Any]:
+    """Minimums that fell due in 90, 180 and 365 days: the denominators of paid-to-due."""
+    age = as_of.delta(billed.due_on, unit="day")
+    return {f"due_cents_{w}d": billed.minimum_due_cents.sum(where=(age >= 0) & (age < w)) for w in (90, 180, 365)}

@@ -38,15 +38,15 @@ def promises(known_promises: Any, payments: Any, as_of: Any) -> Any:
     Returns
     -------
     table, one row per account
-        ``account_id`` and this family's columns. Accounts without a promise are absent: never asked is not never kept.
+        ``account_no`` and this family's columns. Accounts without a promise are absent: never asked is not never kept.
     """
     last_day = known_promises.due_on.delta(known_promises.made_at.date(), unit="day") + GRACE_DAYS
     made = known_promises.mutate(made_on=known_promises.made_at.date(), last_day=last_day)
-    paid = qualifying_payments(payments).select("account_id", "paid_on", "amount_cents")
-    pairs = made.left_join(paid, "account_id")
+    paid = qualifying_payments(payments).select("account_no", "paid_on", "amount_cents")
+    pairs = made.left_join(paid, "account_no")
     waited = pairs.paid_on.delta(pairs.made_on, unit="day")
     inside = (waited >= 0) & (waited <= pairs.last_day)
-    judged = pairs.group_by(["account_id", "promise_id", "made_on", "due_on", "promised_cents"]).agg(
+    judged = pairs.group_by(["account_no", "promise_id", "made_on", "due_on", "promised_cents"]).agg(
         paid_cents=pairs.amount_cents.sum(where=inside).coalesce(0)
     )
     due_age = as_of.delta(judged.due_on, unit="day") - GRACE_DAYS
@@ -56,7 +56,7 @@ def promises(known_promises: Any, payments: Any, as_of: Any) -> Any:
         is_kept=judged.paid_cents * 100 >= judged.promised_cents * KEPT_SHARE_PERCENT,
     )
     fell = judged.due_age > 0
-    return judged.group_by("account_id").agg(
+    return judged.group_by("account_no").agg(
         n_promises_90d=judged.count(where=judged.made_age < 90),
         n_promises_365d=judged.count(where=judged.made_age < 365),
         kept_promise_rate_180d=judged.count(where=fell & (judged.due_age < 180) & judged.is_kept)

@@ -21,27 +21,30 @@ FEATURES = (
 )
 
 
-def spending(billed: Any, accounts: Any) -> Any:
-    """Spending over the last statements, one row per account with a statement.
+def spending(billed: Any) -> dict[str, Any]:
+    """Spending over the last statements.
+
+    Parameters
+    ----------
+    billed : table
+        The result of `scoring.features.history.cycles`.
 
     Returns
     -------
-    table, one row per account
-        ``account_id`` and this family's columns; null where the source does not observe the spending.
+    dict of name to aggregate
+        This family's columns; null where the source does not observe the spending.
     """
-    spent = billed.join(accounts.select("account_id", "credit_limit_cents"), "account_id")
-    quarter, half, year = spent.age_days < 90, spent.age_days < 180, spent.age_days < 365
-    before = (spent.age_days >= 90) & half
-    bought, drawn = spent.purchases_cents, spent.cash_advances_cents
-    return spent.group_by("account_id").agg(
-        purchases_cents_1_cycle=bought.max(where=spent.cycle_no == 1),
-        purchases_cents_180d=bought.sum(where=half),
-        purchases_to_limit_ratio_90d=bought.sum(where=quarter) / spent.credit_limit_cents.max().nullif(0),
-        purchase_trend_90d=bought.sum(where=quarter) / bought.sum(where=before).nullif(0),
-        cash_advance_share_180d=drawn.sum(where=half) / (bought.sum(where=half) + drawn.sum(where=half)).nullif(0),
-        cash_advance_cycles_365d=(drawn > 0).cast("int64").sum(where=year),
-        charges_to_balance_ratio_90d=spent.interest_and_fees_cents.sum(where=quarter)
-        * spent.count(where=quarter)
-        / spent.balance_cents.sum(where=quarter & (spent.balance_cents > 0)).nullif(0),
-        purchases_while_past_due_180d=(bought * (spent.dpd > 0).cast("int64")).sum(where=half),
-    )
+    quarter, half, year = billed.age_days < 90, billed.age_days < 180, billed.age_days < 365
+    bought, drawn, charged = billed.purchases_cents, billed.cash_advances_cents, billed.interest_and_fees_cents
+    return {
+        "purchases_cents_1_cycle": bought.max(where=billed.cycle_no == 1),
+        "purchases_cents_180d": bought.sum(where=half),
+        "purchases_to_limit_ratio_90d": bought.sum(where=quarter) / billed.credit_limit_cents.max().nullif(0),
+        "purchase_trend_90d": bought.sum(where=quarter) / bought.sum(where=half & ~quarter).nullif(0),
+        "cash_advance_share_180d": drawn.sum(where=half) / (bought.sum(where=half) + drawn.sum(where=half)).nullif(0),
+        "cash_advance_cycles_365d": (drawn > 0).cast("int64").sum(where=year),
+        "charges_to_balance_ratio_90d": charged.sum(where=quarter)
+        * billed.count(where=quarter)
+        / billed.balance_cents.sum(where=quarter & (billed.balance_cents > 0)).nullif(0),
+        "purchases_while_past_due_180d": (bought * (billed.dpd > 0).cast("int64")).sum(where=half),
+    }
