@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from scoring.errors import AsOfError, BadRequestError
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
-from training.evaluate_plan import DEFAULT_SHARES, STRONGEST_FIRST, Evaluation, evaluate
+from training.evaluate_plan import Evaluation, evaluate
+from training.simulator.board import DEFAULT_SHARES, STRONGEST_FIRST
 from training.simulator.judge import NOBODY, best_assignment, gained, read_truth
 
 Simulated = Callable[..., Path]
@@ -78,7 +79,7 @@ def test_a_perfect_plan_is_recognised_and_its_capacity_is_everybody_elses(book: 
     assert set(contacts) == {60}
     assert value_of(judged, "plan") == pytest.approx(judged.bound_cents)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "capture.csv", "capture.png", "ceiling.csv", "rules.csv",
+        "capture.csv", "capture.png", "ceiling.csv", "contrasts.csv", "rates.csv", "rates.png", "rules.csv",
     ]  # fmt: skip
 
 
