@@ -145,30 +145,27 @@ def test_another_priority_formula_is_told_by_its_name_and_its_terms_are_not_gues
 def test_the_assumed_change_of_a_channel_is_that_of_its_prior():
     shift, p = 0.3, 0.62
 
-    assert f"(call by an agent): {100 * shift * p * (1 - p):+.2f} percentage points" in said(worked(), "rank")
+    assert f"(agent call): {100 * shift * p * (1 - p):+.2f} percentage points" in said(worked(), "rank")
 
 
 def test_a_full_channel_with_a_price_is_the_limit_that_bound():
-    assert "Binding limit: call by an agent. One more place there would be worth CNY 42.10." in said(
-        worked(), "capacity"
-    )
+    assert "Binding limit: agent call. One more place there would be worth CNY 42.10." in said(worked(), "capacity")
 
 
 def test_a_runner_up_that_was_worth_more_is_told_to_have_been_full():
     body = changed(worked(), choice__channel="sms", choice__runner_up="agent_call")
     told = said(body, "capacity")
 
-    assert told.startswith(
-        "Runner-up: call by an agent, net value CNY 344.16, which is CNY 222.82 more than the choice"
-    )
-    assert "Binding limit: call by an agent." in told
+    assert told.startswith("Runner-up: agent call, net value CNY 344.16, which is CNY 222.82 more than the choice")
+    assert "Binding limit: agent call." in told
+    assert told.count("no place left") == 1
 
 
 def test_no_contact_for_lack_of_places_names_the_channels_that_were_worth_something():
     told = said(silent("no_capacity_left"), "capacity")
 
     assert told.startswith("No contact was chosen.\n")
-    assert "Call by an agent had a net value of CNY 344.16 and no place left." in told
+    assert "Agent call had a net value of CNY 344.16 and no place left." in told
 
 
 def test_without_a_price_no_limit_is_claimed():
@@ -200,6 +197,11 @@ def test_too_little_evidence_is_said_and_nothing_is_assumed():
     assert said(body, "why", audience="collector") == "There is not enough evidence on file. Ask, and assume nothing."
     assert "Payable amount" not in said(body, "amounts", audience="collector")
     assert "We hold too little information" in said(body, "looked_at", audience="customer")
+
+
+def test_one_number_for_two_questions_is_called_that():
+    assert "Under the contacts customary so far it is 66.0%." in said(worked(), "scores")
+    assert "The record holds the same number" in said(changed(worked(), scores__w_logged=0.62), "scores")
 
 
 def test_a_probability_is_never_rounded_to_certainty():
