@@ -186,9 +186,13 @@ def promote(version: str, approver: str, despite: str | None, as_json: bool) -> 
 @click.argument("folder", type=FOLDER)
 @click.option("--as-of", "as_of", required=True, type=Day(), help="What was known by the end of this day.")
 @click.option("--capacity", type=FOLDER, help="YAML: channel -> contacts and/or minutes; left out means unlimited.")
+@click.option("--policy", help="Contact-policy profile, a name in data/policy or a file; default: the one for the portfolio's currency.")
+@click.option("--operations", type=FOLDER, help="YAML of facts that stand in no table, e.g. call_recording_on: true; unlisted is unknown.")
 @click.option("--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step.")
 @AS_JSON
-def plan(folder: Path, as_of: date, capacity: Path | None, out: Path, as_json: bool) -> None:
+def plan(
+    folder: Path, as_of: date, capacity: Path | None, policy: str | None, operations: Path | None, out: Path, as_json: bool
+) -> None:
     """The nightly run: scores, plan, ledger records, queue files.
 
     \b
@@ -197,13 +201,15 @@ def plan(folder: Path, as_of: date, capacity: Path | None, out: Path, as_json: b
     from serving.nightly import run_plan
 
     settings = read_settings()
-    with steps(6, quiet=as_json) as progress:
+    with steps(7, quiet=as_json) as progress:
         run = run_plan(
             folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
-            threads=settings.threads, progress=progress,
+            policy=policy, operations_file=operations, threads=settings.threads, progress=progress,
         )  # fmt: skip
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
     lines = [f"{run.summary['n_accounts']:,} accounts decided for {as_of}; queues are in {out}.", *(f"  {name:<14} {count:>8,}" for name, count in used.items())]
+    said = run.summary["policy"]
+    lines.append(f"Contact policy: {said['profile']} {said['version']} ({said['status']})." if said["profile"] else f"Warning: {said['note']}.")
     if run.already_recorded:
         lines.append("The ledger already held this very plan; nothing was written twice.")
     _tell({**run.summary, "out": str(out), "already_recorded": run.already_recorded}, as_json, lines)
@@ -336,7 +342,7 @@ def policy_page(out: Path, profile_dir: Path | None) -> None:
     from scoring.resources import data_folder
 
     files = sorted((profile_dir or data_folder() / "policy").glob("*.yaml"))
-    profiles = [load_profile(path) for path in files if path.read_text(encoding="utf-8").startswith("schema: contact-policy/")]
+    profiles = [load_profile(path) for path in files if "schema: contact-policy/" in path.read_text(encoding="utf-8")]
     write_page(profiles, out)
     click.echo(f"{len(profiles)} profiles are in {out}.")
 

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from scoring.decisions.capacity import Capacity, read_capacity
+from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, read_operations
 from scoring.decisions.plan import Plan, decide, plan_summary
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import BadRequestError, BundleError, MissingToolError
@@ -30,6 +31,7 @@ from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
 from scoring.ledger.decision_record import Circumstances, record_blocks
 from scoring.ledger.record import Batch, StoredBatch
 from scoring.ledger.store import Ledger
+from scoring.policy import Operations
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
@@ -40,11 +42,11 @@ PLAN_FILE: Final = "plan.json"
 CURRENT: Final = "current.json"
 QUEUE_COLUMNS: Final = (
     "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
-    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "decision_id",
+    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "needs_review", "decision_id",
 )  # fmt: skip
 DECISION_COLUMNS: Final = (
     "decision_id", "account_id", "as_of", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
-    "propensity", "explored", "holdout", "reason",
+    "propensity", "explored", "holdout", "needs_review", "reason",
 )  # fmt: skip
 SMALLEST_FREE_DISK: Final = 1 << 30
 DUCKDB_MEMORY: Final = "1500MB"
@@ -68,6 +70,8 @@ def run_plan(
     home: Path,
     recorded_at: datetime,
     capacity_file: Path | None = None,
+    policy: str | None = None,
+    operations_file: Path | None = None,
     threads: int = 2,
     progress: Callable[[str], None] = lambda message: None,
 ) -> NightlyRun:
@@ -85,6 +89,10 @@ def run_plan(
         State folder: pinned bundle, ledger, plans.
     recorded_at : datetime
         UTC instant of writing; not part of any decision.
+    policy : str, optional
+        Contact-policy profile, by name or file; default: the one for the portfolio's currency.
+    operations_file : Path, optional
+        What holds for the whole operation, e.g. that calls are recorded; without it such facts are unknown.
 
     Returns
     -------
@@ -98,6 +106,7 @@ def run_plan(
     _refuse_foreign(out)
     _refuse_full_disk(home)
     capacity = read_capacity(capacity_file)
+    operations = read_operations(operations_file)
     pin, bundle = load_champion(home)
     progress("reading the portfolio")
     portfolio = read_portfolio(folder, threads=threads, memory_limit=DUCKDB_MEMORY)
@@ -106,26 +115,38 @@ def run_plan(
     frame = build(portfolio, as_of)
     progress(f"scores and contributions of {len(frame):,} accounts")
     scores = score(bundle, frame, threads=threads)
+    progress("contact policy")
+    profile = find_profile(policy, portfolio.currency)
+    lawful = None if profile is None else lawfulness(portfolio, profile, operations, scores.table["account_id"].tolist(), as_of)
     progress("plan")
-    shared = circumstances(portfolio, bundle, as_of, capacity)
-    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id)
+    shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations))
+    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful)
     progress("ledger")
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
     batch = Batch(shared.run_id, "decision", as_of, summary)
     with Ledger.open(home / "ledger.db") as ledger:
-        stored = ledger.append_batch(batch, record_blocks(plan, scores, bundle, shared), recorded_at=recorded_at)
+        stored = ledger.append_batch(batch, record_blocks(plan, scores, bundle, shared, lawful), recorded_at=recorded_at)
     progress("queue files")
     _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])
     _point_at(home, shared.run_id, folder, as_of)
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
 
-def circumstances(portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: dict[Channel, Capacity]) -> Circumstances:
+def policy_facts(lawful: Lawfulness | None, operations: Operations) -> dict[str, Any]:
+    """What decided which channels were open: profile, version, hash, approval, operations; or that there was no profile."""
+    if lawful is None:
+        return {"profile": None, "note": "no contact-policy profile: only holds and the treatment table restricted channels"}
+    return {**lawful.facts, "operations": {name: bool(fact) for name, fact in sorted(operations.facts.items())}}
+
+
+def circumstances(
+    portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: dict[Channel, Capacity], policy: dict[str, Any]
+) -> Circumstances:
     """What all decisions of a run share; the run id is a hash of everything that can change a decision."""
     limits = {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
     inputs = [
         RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
-        treatment_table().version, limits,
+        treatment_table().version, limits, policy,
     ]  # fmt: skip
     run_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return Circumstances(
@@ -133,7 +154,7 @@ def circumstances(portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: d
         trigger="plan",
         data_fingerprint=portfolio.fingerprint,
         currency=portfolio.currency,
-        policy={"profile": "holds_only", "treatments": treatment_table().version},
+        policy={**policy, "treatments": treatment_table().version},
         environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
     )
 

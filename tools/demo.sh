@@ -22,7 +22,7 @@ say "promotion"
 "$BIN/scoring" promote challenger --approver "demo" --despite "demonstration on simulated data"
 say "nightly plan"
 AS_OF=$("$BIN/python" tools/last_day.py "$DEMO")
-"$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --out data/local/plan
+"$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --operations data/sample/operations.yaml --out data/local/plan
 say "service on port $PORT"
 "$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 &
 service=$!

@@ -11,25 +11,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from scoring.decisions.assignment import NOBODY
-from scoring.decisions.plan import (
-    NOT_RANKED,
-    Floats,
-    Plan,
-    _channel_names,
-    _held,
-    _reasons,
-    _runner_up,
-    channel_values,
-    decision_ids,
-    priority_base,
-)
-from scoring.decisions.treatments import cells_of, treatment_table
+from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.plan import NOT_RANKED, Floats, Plan, decisions_table, taken_value, weigh
 from scoring.scores.scores import Scores
-from scoring.scores.targets import TargetDefinition, eligible
-from scoring.vocabulary import CONTACT_CHANNELS, Channel, Segment, Treatment
+from scoring.scores.targets import TargetDefinition
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 
 def decide_at_prices(
@@ -39,7 +27,7 @@ def decide_at_prices(
     closed: frozenset[Channel],
     *,
     run_id: str,
-    lawful: npt.NDArray[np.bool_] | None = None,
+    lawful: Lawfulness | None = None,
 ) -> Plan:
     """Decide for each scored account by itself, at given prices.
 
@@ -54,8 +42,8 @@ def decide_at_prices(
         Channels without any capacity on the day: a price cannot say that.
     run_id : str
         Makes decision ids: the same run gives the same id to the same account.
-    lawful : array (n_accounts, n_channels) of bool, optional
-        Channels the contact policy allows.
+    lawful : Lawfulness, optional
+        What the contact policy leaves open.
 
     Returns
     -------
@@ -68,40 +56,15 @@ def decide_at_prices(
     >>> best_at_prices(np.array([[9.0, 6.0], [1.0, -np.inf]]), np.array([5.0, 1.0])).tolist()
     [1, -1]
     """
-    table = scores.table
-    workable = eligible(scores.frame, definition)
-    cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
-        table["w_none"].to_numpy() >= treatment_table().self_cure_above
-    )
-    values = channel_values(table)
-    values[~workable | cured_alone] = -np.inf
-    if lawful is not None:
-        values[~lawful] = -np.inf
-    values[:, [channel in closed for channel in CONTACT_CHANNELS]] = -np.inf
+    weighed = weigh(scores, definition, lawful)
+    weighed.values[:, [channel in closed for channel in CONTACT_CHANNELS]] = -np.inf
     asked = np.array([prices[channel] for channel in CONTACT_CHANNELS])
-    chosen = best_at_prices(values, asked)
-    treatment = np.where(
-        workable & ~cured_alone, treatment_table().treatments[cells_of(table)], str(Treatment.NO_ACTION)
-    )
-    decisions = pd.DataFrame(
-        {
-            "decision_id": decision_ids(run_id, table["account_id"].to_numpy(dtype=object)),
-            "account_id": table["account_id"],
-            "as_of": table["as_of"],
-            "channel": _channel_names(chosen),
-            "treatment": treatment,
-            "rank": np.full(len(table), NOT_RANKED, dtype=np.int64),
-            "priority_value_cents": np.round(priority_base(table)).astype(np.int64),
-            "runner_up_channel": _runner_up(values - asked, chosen),
-            "propensity": 1.0,
-            "explored": False,
-            "holdout": False,
-            "reason": _reasons(_held(scores.frame.positions), workable, cured_alone, chosen, values),
-        }
-    )
-    taken = float(values[np.arange(len(values)), chosen][chosen != NOBODY].sum()) if len(values) else 0.0
+    chosen = best_at_prices(weighed.values, asked)
+    unranked = np.full(len(chosen), NOT_RANKED, dtype=np.int64)
+    decisions = decisions_table(scores, weighed, chosen, run_id, ranks=unranked, runner_up_by=weighed.values - asked)
+    taken = taken_value(weighed.values, chosen)
     places: dict[Channel, int | None] = {channel: 0 if channel in closed else None for channel in CONTACT_CHANNELS}
-    return Plan(decisions, values, places, dict(prices), taken, taken)
+    return Plan(decisions, weighed.values, places, dict(prices), taken, taken)
 
 
 def best_at_prices(values: Floats, prices: Floats) -> npt.NDArray[np.int64]:

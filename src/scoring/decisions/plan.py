@@ -19,7 +19,9 @@ import pyarrow as pa
 
 from scoring.decisions.assignment import NOBODY, assign, bound, prices
 from scoring.decisions.capacity import Capacity, places_by_channel
+from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.treatments import cells_of, treatment_table
+from scoring.policy.truth import Truth
 from scoring.scores.scores import Scores, channel_effects
 from scoring.scores.targets import TargetDefinition, eligible
 from scoring.vocabulary import CONTACT_CHANNELS, Channel, Segment, Treatment
@@ -39,7 +41,7 @@ class Plan:
     decisions : DataFrame, one row per account
         The columns of ``decisions.parquet``: ``decision_id``, ``account_id``, ``as_of``, ``channel``, ``treatment``, ``rank``
         (from 1 inside its channel, 0 for ``none``), ``priority_value_cents``, ``runner_up_channel``, ``propensity``,
-        ``explored``, ``holdout``; and ``reason``, the rule that decided where no score did.
+        ``explored``, ``holdout``; ``needs_review``, where a person decides first; ``reason``, why nothing is done.
     values : array (n_accounts, n_channels)
         Net value of each contact channel in minor units; ``-inf`` where it is not suitable.
     places : dict of channel to int or None
@@ -90,13 +92,64 @@ def channel_values(scores: pd.DataFrame) -> Floats:
     return np.where(suitable, net, -np.inf)
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What may be done for each account and what it is worth, before capacity.
+
+    Attributes
+    ----------
+    values : array (n_accounts, n_channels)
+        Net value of each contact channel in minor units; ``-inf`` where it is not suitable, not lawful or not to be done.
+    treatments : array (n_accounts,) of str
+    idle_reasons : array (n_accounts,) of str
+        Why nothing is done whatever the capacity; empty where something may be.
+    under_review : array (n_accounts, n_channels) of bool
+        Channels where a person decides first.
+    """
+
+    values: Floats
+    treatments: npt.NDArray[np.object_]
+    idle_reasons: npt.NDArray[np.object_]
+    under_review: npt.NDArray[np.bool_]
+
+
+def weigh(scores: Scores, definition: TargetDefinition, lawful: Lawfulness | None = None) -> Weighed:
+    """Guards first, then value: holds and materiality, self-cure, the treatment matrix, the contact policy, addresses."""
+    table = scores.table
+    workable = eligible(scores.frame, definition)
+    cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
+        table["w_none"].to_numpy() >= treatment_table().self_cure_above
+    )
+    idle = ~workable | cured_alone
+    values = channel_values(table)
+    values[idle] = -np.inf
+    suitable = values > -np.inf
+    treatments = np.where(idle, str(Treatment.NO_ACTION), treatment_table().treatments[cells_of(table)])
+    unlawful = unreachable = np.zeros(len(values), dtype=bool)
+    under_review = np.zeros(values.shape, dtype=bool)
+    if lawful is not None:
+        reachable = suitable & (lawful.reachable != Truth.FALSE)
+        unreachable = suitable.any(axis=1) & ~reachable.any(axis=1)
+        unlawful = reachable.any(axis=1) & ~(suitable & lawful.open).any(axis=1)
+        values[~lawful.open] = -np.inf
+        treatments = np.where(unreachable, str(Treatment.REPAIR_CONTACT_DATA), treatments)
+        under_review = lawful.under_review
+    held = _held(scores.frame.positions)
+    reasons = np.select(
+        [held != "", ~workable, cured_alone, unreachable, unlawful],
+        [held, "below_materiality", "likely_to_pay_without_contact", "no_address_on_file", "no_lawful_channel"],
+        default="",
+    )
+    return Weighed(values, treatments.astype(object), reasons.astype(object), under_review)
+
+
 def decide(
     scores: Scores,
     definition: TargetDefinition,
     capacity: Mapping[Channel, Capacity],
     *,
     run_id: str,
-    lawful: npt.NDArray[np.bool_] | None = None,
+    lawful: Lawfulness | None = None,
 ) -> Plan:
     """Decide for every scored account.
 
@@ -108,55 +161,65 @@ def decide(
     capacity : mapping of channel to Capacity
     run_id : str
         Makes decision ids: the same run gives the same ids.
-    lawful : array (n_accounts, n_channels) of bool, optional
-        Channels the contact policy allows; a channel it blocks is never chosen.
+    lawful : Lawfulness, optional
+        What the contact policy leaves open; a channel it blocks is never chosen.
 
     Returns
     -------
     Plan
     """
-    table = scores.table
-    base = priority_base(table)
-    workable = eligible(scores.frame, definition)
-    held = _held(scores.frame.positions)
-    cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
-        table["w_none"].to_numpy() >= treatment_table().self_cure_above
-    )
-    values = channel_values(table)
-    values[~workable | cured_alone] = -np.inf
-    if lawful is not None:
-        values[~lawful] = -np.inf
+    weighed = weigh(scores, definition, lawful)
     places = places_by_channel(capacity)
     limits = [places[channel] for channel in CONTACT_CHANNELS]
-    chosen = assign(values, limits)
-    cost_of_place = prices(values, chosen, limits)
-    value = float(values[np.arange(len(values)), chosen][chosen != NOBODY].sum()) if len(values) else 0.0
-    treatment = treatment_table().treatments[cells_of(table)]
-    treatment = np.where(workable & ~cured_alone, treatment, str(Treatment.NO_ACTION))
-    decisions = pd.DataFrame(
+    chosen = assign(weighed.values, limits)
+    cost_of_place = prices(weighed.values, chosen, limits)
+    value = taken_value(weighed.values, chosen)
+    return Plan(
+        decisions_table(scores, weighed, chosen, run_id, ranks=_ranks(weighed.values, chosen), runner_up_by=weighed.values),
+        weighed.values,
+        places,
+        dict(zip(CONTACT_CHANNELS, cost_of_place.tolist(), strict=True)),
+        value,
+        max(value, bound(weighed.values, cost_of_place, limits)),
+    )
+
+
+def decisions_table(
+    scores: Scores,
+    weighed: Weighed,
+    chosen: npt.NDArray[np.int64],
+    run_id: str,
+    *,
+    ranks: npt.NDArray[np.int64],
+    runner_up_by: Floats,
+) -> pd.DataFrame:
+    """The decisions as the columns of ``decisions.parquet``, with ``reason`` and ``needs_review``."""
+    table = scores.table
+    reviewed = np.zeros(len(chosen), dtype=bool)
+    rows = np.flatnonzero(chosen != NOBODY)
+    reviewed[rows] = weighed.under_review[rows, chosen[rows]]
+    return pd.DataFrame(
         {
             "decision_id": decision_ids(run_id, table["account_id"].to_numpy(dtype=object)),
             "account_id": table["account_id"],
             "as_of": table["as_of"],
             "channel": _channel_names(chosen),
-            "treatment": treatment,
-            "rank": _ranks(values, chosen),
-            "priority_value_cents": np.round(base).astype(np.int64),
-            "runner_up_channel": _runner_up(values, chosen),
+            "treatment": weighed.treatments,
+            "rank": ranks,
+            "priority_value_cents": np.round(priority_base(table)).astype(np.int64),
+            "runner_up_channel": _runner_up(runner_up_by, chosen),
             "propensity": 1.0,
             "explored": False,
             "holdout": False,
-            "reason": _reasons(held, workable, cured_alone, chosen, values),
+            "needs_review": reviewed,
+            "reason": _reasons(weighed, chosen),
         }
     )
-    return Plan(
-        decisions,
-        values,
-        places,
-        dict(zip(CONTACT_CHANNELS, cost_of_place.tolist(), strict=True)),
-        value,
-        max(value, bound(values, cost_of_place, limits)),
-    )
+
+
+def taken_value(values: Floats, chosen: npt.NDArray[np.int64]) -> float:
+    """Total value of what was chosen, minor units."""
+    return float(values[np.arange(len(values)), chosen][chosen != NOBODY].sum()) if len(values) else 0.0
 
 
 def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
@@ -191,18 +254,13 @@ def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
     return found
 
 
-def _reasons(
-    held: npt.NDArray[np.object_],
-    workable: npt.NDArray[np.bool_],
-    cured_alone: npt.NDArray[np.bool_],
-    chosen: npt.NDArray[np.int64],
-    values: Floats,
-) -> npt.NDArray[np.object_]:
-    """Why nothing is done, where nothing is done: a hold, below materiality, likely to pay alone, not worth it, no capacity."""
-    worth_it = (values > 0).any(axis=1) if len(values) else np.empty(0, dtype=bool)
+def _reasons(weighed: Weighed, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Why nothing is done, where nothing is done: a guard, not worth it, no capacity; empty where something is."""
+    nothing = chosen == NOBODY
+    worth_it = (weighed.values > 0).any(axis=1) if len(chosen) else np.empty(0, dtype=bool)
     return np.select(
-        [held != "", ~workable, cured_alone, (chosen == NOBODY) & worth_it, chosen == NOBODY],
-        [held, "below_materiality", "likely_to_pay_without_contact", "no_capacity_left", "no_channel_worth_its_cost"],
+        [weighed.idle_reasons != "", nothing & worth_it, nothing],
+        [weighed.idle_reasons, "no_capacity_left", "no_channel_worth_its_cost"],
         default="",
     ).astype(object)
 

@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scoring.decisions.lawfulness import Lawfulness, rule_letters
 from scoring.decisions.plan import RULE, Plan
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
-from scoring.ledger.canonical import canonical_column
+from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.scores import Scores, channel_effects, group_contributions
 from scoring.vocabulary import CONTACT_CHANNELS
@@ -58,18 +59,18 @@ class Circumstances:
 
 
 def record_blocks(
-    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, policy_results: pa.Array | None = None
+    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, lawful: Lawfulness | None = None
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
     Parameters
     ----------
-    policy_results : pyarrow array of struct or list, optional
-        Per account, what the contact policy said about each channel.
+    lawful : Lawfulness, optional
+        What the contact policy said about every rule and channel.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
-        tree = _tree(plan, scores, bundle, shared, policy_results, rows)
+        tree = _tree(plan, scores, bundle, shared, lawful, rows)
         yield pa.table(
             {
                 "record_id": pa.array(plan.decisions["decision_id"].iloc[rows], type=pa.string()),
@@ -80,7 +81,7 @@ def record_blocks(
 
 
 def _tree(
-    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, policy_results: pa.Array | None, rows: slice
+    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, lawful: Lawfulness | None, rows: slice
 ) -> dict[str, Any]:
     decided = plan.decisions.iloc[rows]
     scored = scores.table.iloc[rows]
@@ -98,6 +99,7 @@ def _tree(
             "margin_cents": _rounded(_margin(plan, rows)),
             "priority_formula": RULE,
             "priority_value_cents": _array(decided["priority_value_cents"]),
+            "needs_review": _array(decided["needs_review"]),
             "queue_rank": _array(decided["rank"]),
             "reason": _text(decided["reason"]),
             "runner_up": _text(decided["runner_up_channel"]),
@@ -119,7 +121,7 @@ def _tree(
         },
         "policy": {
             **shared.policy,
-            **({} if policy_results is None else {"results": policy_results[rows.start : rows.stop]}),
+            **({} if lawful is None else {"results": policy_results(lawful, rows)}),
         },
         "run_id": shared.run_id,
         "schema": SCHEMA,
@@ -216,6 +218,37 @@ def _short(values: npt.NDArray[Any]) -> pa.Array:
     """Float32 values as doubles with the shortest decimal text, NaN as null."""
     single = pa.array(values.astype(np.float32), mask=np.isnan(values))
     return pc.cast(pc.cast(single, pa.string()), pa.float64())
+
+
+def policy_results(lawful: Lawfulness, rows: slice) -> Fragment:
+    """What each rule said on each channel, as one small JSON text per distinct table.
+
+    ``rules`` maps a rule to nine letters in channel order (``.`` not applicable, ``p`` pass, ``u`` unknown, ``r`` review, ``b`` block);
+    ``closed`` and ``review`` map a channel to the rules that decided so.
+    """
+    texts = np.array([_table_text(lawful.rule_ids, table) for table in lawful.tables], dtype=object)
+    return Fragment(pa.array(texts[lawful.which[rows]], type=pa.string()))
+
+
+def _table_text(rule_ids: tuple[str, ...], table: npt.NDArray[np.int8]) -> str:
+    letters: dict[str, str] = {}
+    for rule_id, said in zip(rule_ids, rule_letters(table), strict=True):
+        letters[rule_id] = _strictest(letters[rule_id], said) if rule_id in letters else said
+    closed: dict[str, list[str]] = {}
+    review: dict[str, list[str]] = {}
+    for place, channel in enumerate(CONTACT_CHANNELS):
+        blocks = [rule for rule, said in letters.items() if said[place] == "b"]
+        asks = [rule for rule, said in letters.items() if said[place] in "ur"]
+        if blocks:
+            closed[str(channel)] = blocks
+        elif asks:
+            review[str(channel)] = asks
+    return canonical({"closed": closed, "review": review, "rules": letters}).decode()
+
+
+def _strictest(one: str, other: str) -> str:
+    """Two dated versions of a rule: the stricter letter on each channel."""
+    return "".join(max(pair, key=".purb".index) for pair in zip(one, other, strict=True))
 
 
 def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
