@@ -23,7 +23,8 @@ from training.simulator.judge import Truth, read_truth, truth_days_of
 
 FOLDS: Final = 5
 _SETTINGS: Final[dict[str, Any]] = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.08,
+    "max_bin": 63,
     "num_leaves": 15,
     "min_data_in_leaf": 40,
     "feature_fraction": 0.6,
@@ -36,8 +37,8 @@ _SETTINGS: Final[dict[str, Any]] = {
     "verbose": -1,
     "seed": 20260101,
 }
-_ROUNDS: Final = {"w_none": 200, "ability": 200, "resolve": 200, "capacity": 200}
-_ROUNDS_OF_A_GAIN: Final = 80
+_ROUNDS: Final = {"w_none": 120, "ability": 120, "resolve": 120, "capacity": 120}
+_ROUNDS_OF_A_GAIN: Final = 50
 """Gains are small and noisy: fewer trees."""
 
 
