@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from scoring.vocabulary import Channel
 from training.simulator.chunk import History
+from training.simulator.customer_tables import accounts_table, inflows_table, owners_of, protected_table, word_lists
 from training.simulator.parameters import CHANNELS, IntArray, Parameters
 from training.simulator.stamps import (
     SECOND,
@@ -54,18 +55,14 @@ class TableWriter:
     ) -> None:
         self.history, self.clock, self.parameters, self.rng = history, clock, parameters, rng
         self._width = width
-        first, people = history.first_account, history.people
-        self.account_ids = numbered("A", first + 1 + np.arange(len(people)), width)
-        # A customer carries the number of the first of the accounts.
-        owner = np.flatnonzero(np.diff(people.customer, prepend=-1))
-        self._owner = owner
-        self.customer_ids = numbered("C", first + 1 + owner[people.customer], width)
+        self.owners = owners_of(history, clock, width)
+        self.account_ids = self.owners.account_ids
 
     def tables(self) -> dict[str, pa.Table]:
         """Every table that has rows, by name."""
         assignments = self._assignments()
         built = {
-            "accounts": self._accounts(),
+            "accounts": accounts_table(self.owners),
             "statements": self._statements(),
             "payments": self._payments(),
             "contacts": self._contacts(assignments),
@@ -73,8 +70,8 @@ class TableWriter:
             "promises": self._promises(),
             "standings": self._standings(),
             "consents": self._consents(),
-            "inflows": self._inflows(),
-            "protected": self._protected(),
+            "inflows": inflows_table(self.owners),
+            "protected": protected_table(self.owners),
         }
         return {name: table for name, table in built.items() if table is not None}
 
@@ -89,24 +86,6 @@ class TableWriter:
     def _event_ids(self, prefix: str, rows: IntArray) -> pa.Array:
         number = (self.history.first_account + 1 + rows) * 10_000 + nth_of_account(rows)
         return numbered(prefix, number, self._width + 4)
-
-    def _accounts(self) -> pa.Table:
-        people = self.history.people
-        usable = people.addresses.T & (np.array([c is not Channel.NONE for c in CHANNELS]))
-        return pa.table(
-            {
-                "account_id": self.account_ids,
-                "customer_id": self.customer_ids,
-                "product": np.where(people.limit >= 2_000_000, "gold_card", "standard_card"),
-                "opened_on": self.clock.on(people.opened),
-                "credit_limit_cents": people.limit,
-                "currency": np.full(len(people), "CNY"),
-                "region": np.char.add("R", people.region.astype(str)),
-                "timezone": np.where(people.in_second_zone, "Asia/Urumqi", "Asia/Shanghai"),
-                "channel_addresses": _word_lists(usable @ (1 << np.arange(len(CHANNELS)))),
-                "known_at": self.clock.at(people.opened, np.full(len(people), 3600)),
-            }
-        )
 
     def _statements(self) -> pa.Table | None:
         events = self._events("statements")
@@ -178,7 +157,7 @@ class TableWriter:
                 "channel": _CHANNEL_WORDS.take(pa.array(events["channel"])),
                 "propensity": events["propensity"],
                 "policy_id": policy,
-                "lawful_channels": _word_lists(events["lawful"]),
+                "lawful_channels": word_lists(events["lawful"]),
                 "is_exploration": events["is_exploration"],
                 "is_holdout": events["is_holdout"],
                 "known_at": decided_at,
@@ -274,61 +253,6 @@ class TableWriter:
                 "known_at": given_at,
             }
         )
-
-    def _inflows(self) -> pa.Table | None:
-        people = self.history.people
-        months = self.history.log.columns("months")
-        if not months or not people.sees_inflows.any():
-            return None
-        n_customers = len(self._owner)
-        month_of = months["day"].astype(np.int64)
-        last_days = np.unique(month_of)
-        sums = {
-            name: np.stack(
-                [
-                    np.bincount(people.customer, months[name][month_of == last], n_customers)
-                    for last in last_days.tolist()
-                ],
-                axis=1,
-            )
-            for name in ("income", "spending")
-        }
-        seen = np.flatnonzero(people.sees_inflows[self._owner])
-        month_on = self.clock.on(last_days).astype("datetime64[M]").astype("datetime64[D]")
-        known_at = self.clock.at(last_days + 3, np.full(len(last_days), 6 * 3600))
-        is_known = known_at < self.clock.end
-        month_on, known_at = month_on[is_known], known_at[is_known]
-        customer_ids = self.customer_ids.take(pa.array(self._owner[seen]))
-        return pa.table(
-            {
-                "customer_id": customer_ids.take(pa.array(np.repeat(np.arange(len(seen)), len(month_on)))),
-                "month_on": np.tile(month_on, len(seen)),
-                "inflow_cents": sums["income"][np.ix_(seen, np.flatnonzero(is_known))].ravel().astype(np.int64),
-                "essential_spend_cents": sums["spending"][np.ix_(seen, np.flatnonzero(is_known))]
-                .ravel()
-                .astype(np.int64),
-                "known_at": np.tile(known_at, len(seen)),
-            }
-        )
-
-    def _protected(self) -> pa.Table:
-        people, owner = self.history.people, self._owner
-        return pa.table(
-            {
-                "customer_id": self.customer_ids.take(pa.array(owner)),
-                "sex": np.where(people.sex[owner] == 0, "female", "male"),
-                "birth_year": people.birth_year[owner],
-            }
-        )
-
-
-def _word_lists(codes: IntArray) -> pa.Array:
-    """Sets of channels, coded in bits, as comma-separated words."""
-    distinct, place = np.unique(codes, return_inverse=True)
-    words = [
-        ",".join(str(channel) for bit, channel in enumerate(CHANNELS) if code >> bit & 1) for code in distinct.tolist()
-    ]
-    return pa.array(words).take(pa.array(place))
 
 
 def _or_null(instants: InstantArray) -> pa.Array:
