@@ -25,7 +25,6 @@ DECISION_ID = "3f1c2a90-5b7e-8d14-a6f0-0c2d9b8e7a61"
 
 _WILLING, _ABLE_MARGIN, _OWED_CENTS = 0.62, -0.4, 1_234_500
 _SHIFT_AND_COST = {"sms": (0.104, 5), "agent_call": (0.3, 600), "email": (0.05, 1), "letter": (0.06, 400)}
-_VERDICT = {"cite": "GB/T 45251-2025; CBA 2026", "force": "self_reg", "verified": "press"}
 
 
 def worked() -> dict[str, Any]:
@@ -47,6 +46,7 @@ def worked() -> dict[str, Any]:
         "choice": {
             "channel": "agent_call",
             "exploration": {"explored": False, "holdout": False, "propensity": 1.0},
+            "needs_review": True,
             "margin_cents": round(values["agent_call"] - values["sms"], 2),
             "priority_formula": "P(1-P) x A x D",
             "priority_value_cents": round(base),
@@ -69,13 +69,7 @@ def worked() -> dict[str, Any]:
             "recipe": "default",
             "reference_population": "12,480 overdue accounts on 2025-01-31, 2025-02-28",
         },
-        "policy": {
-            "profile": "cn_bank_card",
-            "version": "2026.11.21-1",
-            "hash": "c0" * 32,
-            "status": "draft",
-            "results": _results(),
-        },
+        "policy": judged(),
         "run_id": "1a" * 32,
         "schema": "decision/1",
         "scores": {
@@ -115,17 +109,30 @@ def _score(expected: float, groups: dict[str, float], reasons: list[tuple[str, s
     }
 
 
-def _results() -> list[dict[str, Any]]:
-    calls = [
-        {"rule": "CN-CAP-EFFECTIVE", "channel": channel, "outcome": "pass", "counter": 2, "limit": 3}
-        for channel in ("ai_voice", "agent_call")
-    ]
-    capped = {
-        "rule": "H-CN-CAP-SMS", "channel": "sms", "outcome": "block", "counter": 1, "limit": 1, "cite": "house",
-        "force": "house", "verified": "house", "next_pass_at": "2025-05-01T16:00:00+00:00",
-    }  # fmt: skip
-    visits = {"rule": "CN-VISIT-PREREQ", "channel": "field_visit", "outcome": "unknown"}
-    return [_VERDICT | result for result in (*calls, capped, visits)]
+def judged() -> dict[str, Any]:
+    """What a profile might say: no push messages, and visits and recordings that nobody knows the facts of."""
+    return {
+        "approved_by": None,
+        "judged_at": "2026-05-02T02:00:00+00:00",
+        "operations": {},
+        "profile": "cn_bank_card",
+        "results": {
+            "closed": {"app_push": ["CN-PUSH-OFF"]},
+            "review": {"agent_call": ["CN-REC-CALL"], "ai_voice": ["CN-REC-CALL"], "field_visit": ["CN-VISIT-PREREQ"]},
+            "rules": {
+                "CN-CAP-EFFECTIVE": "....pp...",
+                "CN-HOLD-PLAN": "ppp.ppppp",
+                "CN-REC-CALL": "....uu...",
+                "CN-VISIT-PREREQ": ".......u.",
+                "CN-PUSH-OFF": ".b.......",
+            },
+        },
+        "rules_of": "2026-05-02",
+        "sha256": "c0" * 32,
+        "status": "draft",
+        "treatments": "7e" * 32,
+        "version": "2026.05.01-1",
+    }
 
 
 def held(reason: str = "dispute_open") -> dict[str, Any]:
@@ -136,7 +143,7 @@ def held(reason: str = "dispute_open") -> dict[str, Any]:
 def silent(reason: str, treatment: str = "plan_offer", *, valued: bool = True) -> dict[str, Any]:
     """No contact, for a reason."""
     body = worked()
-    body["policy"] = {"profile": "holds_only", "treatments": "7e" * 32}
+    body["policy"] = {"profile": None, "note": "no contact-policy profile", "treatments": "7e" * 32}
     body["choice"] |= {
         "channel": "none", "treatment": treatment, "reason": reason, "queue_rank": 0,
         "runner_up": "agent_call" if valued else "none",

@@ -59,7 +59,7 @@ def decisions(draw: st.DrawFn) -> dict[str, Any]:
         scores__willingness__reasons=draw(reasons()),
         scores__ability__reasons=draw(reasons()),
         scores__ability__margin=draw(st.floats(-800, 800)),
-        policy=draw(st.sampled_from([worked()["policy"], {"profile": "holds_only"}])),
+        policy=draw(st.sampled_from([worked()["policy"], {"profile": None}])),
     )
     for name in map(str, CONTACT_CHANNELS):
         worth = draw(st.none() | st.floats(-1e6, 1e9))

@@ -9,6 +9,8 @@ import pytest
 from scoring.errors import BadRequestError, LedgerError, UnknownDecisionError
 from scoring.explanations import explain, explanation
 from scoring.explanations.facts import HOLD_REASONS, RULE_REASONS
+from scoring.policy.profile import load_profile
+from scoring.resources import data_folder
 from tests.explanations.invented import (
     AUDIENCES,
     DECISION_ID,
@@ -63,11 +65,42 @@ def test_an_explanation_is_plain_json_for_http():
     assert set(told) == {"decision_id", "lang", "audience", "wording", "title", "sections"}
 
 
-def test_a_rule_that_blocked_is_named_with_its_papers_its_counter_and_when_it_would_pass():
-    assert said(worked(), "not_allowed").splitlines()[0] == (
-        "H-CN-CAP-SMS (house rule: house; read as: house policy): not allowed, for text message. Counted 1 of 1. "
-        "Would pass from 2025-05-01 16:00:00 (UTC)."
+def test_a_rule_that_closed_a_channel_is_named_with_its_papers_where_the_judged_profile_is_at_hand():
+    profile = load_profile(data_folder() / "policy" / "cn_bank_card.yaml")
+    rule = next(rule for rule in profile.rules if rule.id == "CN-PUSH-OFF")
+    same, other = said(changed(worked(), policy__sha256=profile.sha256), "not_allowed"), said(worked(), "not_allowed")
+
+    assert f"CN-PUSH-OFF (law: {rule.cite}; read as: official text read): not allowed, for message in the app." in same
+    assert "CN-PUSH-OFF: not allowed, for message in the app. The record names the rule, and the profile" in other
+    assert rule.cite not in other
+
+
+def test_what_the_rules_leave_open_goes_to_a_person_before_the_call():
+    assert "A person decides first on what the rules leave open: CN-REC-CALL." in said(worked(), "decision")
+    assert "a person has to settle what the rules leave open: CN-REC-CALL." in said(
+        worked(), "to_do", audience="collector"
     )
+    assert "leave open" not in said(changed(worked(), choice__needs_review=False), "decision")
+
+
+def test_the_judged_profile_is_told_with_its_instant_and_that_it_is_a_draft():
+    assert said(worked(), "rules").splitlines()[0] == (
+        "Profile cn_bank_card, version 2026.05.01-1, status draft (no named approver); judged for 2026-05-02 02:00:00 "
+        "(UTC) by the rules of 2 May 2026."
+    )
+
+
+def test_between_two_plans_a_choice_has_no_place_in_the_queue_and_is_weighed_after_prices():
+    body = changed(
+        worked(), trigger="request", choice__queue_rank=0, choice__channel="sms", choice__runner_up="agent_call"
+    )
+    body["candidates"]["agent_call"]["price_cents"] = 30_000
+    page = " ".join(explain(record(body)).split())
+
+    assert "Decided between two plans, at the prices of the last one" in page
+    assert "Runner-up: agent call. After the price of a place the choice is worth CNY 77.18 more." in page
+    assert re.search(r"[Pp]lace 0|no place left|Binding limit", page) is None
+    assert "Place 0" not in explain(record(body), audience="collector")
 
 
 def test_a_run_without_contact_rules_says_so():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from scoring.decisions.capacity import Capacity, capacity_from
+from scoring.decisions.lawfulness import Lawfulness, judged_at
 from scoring.decisions.plan import decide
 from scoring.explanations import explain, explanation
 from scoring.features.builder import FeatureFrame
@@ -16,6 +17,8 @@ from scoring.features.registry import FEATURE_NAMES
 from scoring.ledger.decision_record import Circumstances, record_blocks
 from scoring.ledger.record import Batch, StoredRecord
 from scoring.ledger.store import Ledger
+from scoring.policy import Facts, Outcome, Truth, load_profile, verdicts
+from scoring.resources import data_folder
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.scores import Scores, buckets, channel_effects, probability, segments
 from scoring.scores.targets import TargetDefinition
@@ -34,9 +37,10 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StoredRec
     )
     with Ledger.open(tmp_path_factory.mktemp("ledger") / "ledger.db") as ledger:
         scores, bundle = _scores(), Bundle("b1" * 32, Path("unused"), _MANIFEST, {})
-        plan = decide(scores, TargetDefinition(), _all_channels(capacity), run_id="run")
-        shared = Circumstances("run", "plan", "d0", "CNY", {"profile": "holds_only"}, {"numpy": np.__version__})
-        blocks = record_blocks(plan, scores, bundle, shared)
+        lawful = _lawfulness(scores)
+        plan = decide(scores, TargetDefinition(), _all_channels(capacity), run_id="run", lawful=lawful)
+        shared = Circumstances("run", "plan", "d0", "CNY", lawful.facts, {"numpy": np.__version__})
+        blocks = record_blocks(plan, scores, bundle, shared, lawful)
         ledger.append_batch(Batch("run", "decision", ON, {}), blocks, recorded_at=datetime(2025, 5, 1, 22, tzinfo=UTC))
         yield [found for found in ledger.records() if found.kind == "decision"]
 
@@ -74,6 +78,26 @@ def _scores() -> Scores:
     return Scores(FeatureFrame(ON, at, values), table, margins, parts)
 
 
+def _lawfulness(scores: Scores) -> Lawfulness:
+    """What the shipped profile says of accounts with nothing in their history, and a few without any address."""
+    profile = load_profile(data_folder() / "policy" / "cn_bank_card.yaml")
+    at = judged_at(profile, ON)
+    facts = {
+        "profile": profile.name, "version": profile.version, "sha256": profile.sha256, "status": profile.status,
+        "approved_by": None, "judged_at": at.isoformat(), "rules_of": profile.nearest_day(at.date()).isoformat(),
+    }  # fmt: skip
+    nothing_known = Facts(account_id="A")
+    known = Facts(account_id="A", flags={"call_recording_on": Truth.TRUE}, unlisted=Truth.FALSE)
+    said = [verdicts(profile, seen, at, profile.nearest_day(at.date())) for seen in (known, nothing_known)]
+    tables, which = np.array([verdict.codes() for verdict in said], np.int8), np.arange(N) % 2
+    strictest = tables.max(axis=1)[which]
+    by_a_person = np.array([channel is Channel.AGENT_CALL for channel in CONTACT_CHANNELS])
+    review = (strictest > Outcome.PASS) & (strictest < Outcome.BLOCK) & by_a_person
+    reachable = np.where(np.arange(N)[:, None] % 20 == 3, Truth.FALSE, Truth.TRUE) + np.zeros(review.shape, np.int8)
+    allowed = ((strictest <= Outcome.PASS) | review) & (reachable != Truth.FALSE)
+    return Lawfulness(facts, allowed, review, profile.rule_ids, tables, which, reachable)
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_every_written_decision_is_explained(records: list[StoredRecord], lang: str, audience: str):
@@ -96,6 +120,16 @@ def test_decisions_were_made_for_lack_of_places_by_rules_and_by_value(records: l
     assert any("Decided by a rule, not by the scores" in page for page in pages)
     assert any("it had no place left for this account" in page for page in pages)
     assert any("Binding limit" in page for page in pages)
+
+
+def test_rules_are_told_with_their_papers_and_what_is_left_open_to_a_person(records: list[StoredRecord]):
+    pages = [" ".join(explain(found).split()) for found in records]
+
+    assert all("CN-CURFEW: passes, for " in page for page in pages)
+    assert any("CN-REC-CALL: passes, for " in page for page in pages)
+    assert any("CN-REC-CALL (departmental rule: 2011 Measures art. 68; CBA 2026; read as:" in page for page in pages)
+    assert any("A person decides first on what the rules leave open: " in page for page in pages)
+    assert any("no usable address is on file for any suitable channel" in page for page in pages)
 
 
 def test_the_assumed_change_told_is_the_one_the_plan_used(records: list[StoredRecord]):

@@ -15,6 +15,7 @@ from scoring.explanations.facts import REASON_CODES
 from scoring.explanations.wording import LANGUAGES, words
 from scoring.features.definition import ReasonGroup
 from scoring.features.registry import FEATURE_NAMES
+from scoring.policy.profile import STATUSES
 from scoring.policy.rules import FORCES, VERIFIED
 from scoring.policy.truth import Outcome
 from scoring.scores.targets import minor_units
@@ -56,14 +57,13 @@ def test_every_reason_that_the_plan_can_give_is_worded(table: str, lang: str):
 
 
 def _reasons_in_the_plan() -> set[str]:
-    """The reason codes written in the plan's two functions that give them."""
-    source = Path(scoring.decisions.plan.__file__).read_text(encoding="utf-8")
-    functions = [
-        f for f in ast.parse(source).body if isinstance(f, ast.FunctionDef) and f.name in ("_held", "_reasons")
-    ]
-    texts = {node.value for f in functions for node in ast.walk(f) if isinstance(node, ast.Constant)}
-    codes = {text for text in texts if isinstance(text, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", text)}
-    return {code for code in codes if not code.startswith("is_")}
+    """The reason codes that the plan's source writes: what its selections choose from, and the holds."""
+    tree = ast.parse(Path(scoring.decisions.plan.__file__).read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.select"]
+    holds = [f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "_held"]
+    chosen = [node for call in calls for node in ast.walk(call.args[1])]
+    named = [value for f in holds for node in ast.walk(f) if isinstance(node, ast.Dict) for value in node.values]
+    return {node.value for node in [*chosen, *named] if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -71,6 +71,7 @@ def test_every_word_of_the_contact_policy_is_named(lang: str):
     tables = words(lang).tables
 
     assert set(tables["outcome"]) == {outcome.name.lower() for outcome in Outcome}
+    assert set(tables["status"]) == set(STATUSES)
     assert set(tables["force"]) == set(FORCES)
     assert set(tables["verified"]) == set(VERIFIED)
 

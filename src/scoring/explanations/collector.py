@@ -33,11 +33,13 @@ def _to_do(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     choice = facts.choice
     if facts.is_contacted:
         yield wording.say(
-            "collector.contact",
+            f"collector.{'unranked' if facts.is_between_plans else 'contact'}",
             treatment=wording.name("treatment", choice["treatment"]),
             channel=wording.name("channel", choice["channel"]),
             rank=choice["queue_rank"],
         )
+        if facts.rules_left_open:
+            yield wording.say("collector.review", rules=wording.listed(facts.rules_left_open))
         yield wording.say("collector.permit")
     elif choice["reason"]:
         yield wording.say("collector.silent", reason=wording.name("reason", choice["reason"]))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
-from scoring.explanations.facts import DecisionFacts, ScoreFacts
+from scoring.explanations.facts import DecisionFacts, ScoreFacts, Verdict
+from scoring.explanations.papers import rule_papers
 from scoring.explanations.quantities import days, feature_value, money, probability_text, signed
 from scoring.explanations.ranking import capacity_lines, rank_lines
 from scoring.explanations.sections import Section
 from scoring.explanations.wording import Wording
 from scoring.ledger.record import instant_text
+from scoring.policy.rules import Rule
 from scoring.vocabulary import HUMAN_ONLY_CHANNELS, Evidence, Segment
 
-AGAINST: Final = ("block", "review", "unknown")
+_POLICY_PAPERS: Final = ("profile", "version", "sha256", "approved_by", "treatments")
 _UNWILLING: Final = (Segment.UNWILLING_ABLE, Segment.UNWILLING_UNABLE)
 _OVERDUE_ACCOUNTS: Final = re.compile(r"^([\d,]+) overdue accounts on (\d{4}-\d{2}-\d{2}(?:, \d{4}-\d{2}-\d{2})*)$")
 
@@ -55,12 +58,15 @@ def _decision(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
         chosen = wording.say(
             "decision.contact", treatment=treatment, channel=wording.name("channel", choice["channel"])
         )
-        yield wording.joined([chosen, wording.say("decision.place", rank=choice["queue_rank"])])
+        place = "unranked" if facts.is_between_plans else "place"
+        yield wording.joined([chosen, wording.say(f"decision.{place}", rank=choice["queue_rank"])])
     else:
         yield wording.say("decision.silent", treatment=treatment)
     if choice["reason"]:
         decided = "rule" if facts.is_decided_by_rule else "why"
         yield wording.say(f"decision.{decided}", reason=wording.name("reason", choice["reason"]))
+    if facts.rules_left_open:
+        yield wording.say("decision.review", rules=wording.listed(facts.rules_left_open))
     yield wording.say(
         "decision.when",
         as_of=wording.day(facts.as_of),
@@ -90,37 +96,36 @@ def _randomised(facts: DecisionFacts, wording: Wording) -> str:
 def _not_allowed(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     if facts.is_held:
         yield wording.say("not_allowed.hold", reason=wording.name("reason", facts.choice["reason"]))
-    against = [verdict for verdict in facts.verdicts if verdict.outcome in AGAINST]
+    against = [verdict for verdict in facts.verdicts if verdict.is_against]
+    papers = rule_papers(facts.body["policy"])
     for verdict in against:
-        said = [
-            wording.say(
-                "not_allowed.verdict",
-                rule=verdict.rule,
-                force=wording.name("force", verdict.force),
-                cite=verdict.cite,
-                verified=wording.name("verified", verdict.verified),
-                outcome=wording.name("outcome", verdict.outcome),
-                channels=_channels(verdict.channels, wording),
-            )
-        ]
-        if verdict.counter is not None and verdict.limit is not None:
-            said.append(wording.say("not_allowed.counter", counter=verdict.counter, limit=verdict.limit))
-        if verdict.next_pass_at is not None:
-            said.append(wording.say("not_allowed.next_pass", at=verdict.next_pass_at[:19].replace("T", " ")))
-        yield wording.joined(said)
-    if facts.verdicts and not against:
-        yield wording.say("not_allowed.nothing")
+        yield _verdict(verdict, papers.get(verdict.rule), wording)
     if not facts.verdicts:
-        profile = facts.body["policy"]["profile"]
-        yield wording.say(f"not_allowed.{'not_judged' if profile == 'holds_only' else 'no_results'}", profile=profile)
+        yield wording.say("not_allowed.not_judged")
+    elif not against:
+        yield wording.say("not_allowed.nothing")
     yield wording.say("not_allowed.human_only")
-    left_out = [
-        name
-        for name, found in facts.candidates.items()
-        if found.value_cents is None and name not in HUMAN_ONLY_CHANNELS
-    ]
+    told = {*HUMAN_ONLY_CHANNELS, *(channel for verdict in against for channel in verdict.channels)}
+    left_out = [name for name, found in facts.candidates.items() if found.value_cents is None and name not in told]
     if left_out and not facts.is_decided_by_rule:
-        yield wording.say("not_allowed.left_out", channels=_channels(left_out, wording))
+        yield wording.say(
+            f"not_allowed.{'unused' if facts.verdicts else 'left_out'}", channels=_channels(left_out, wording)
+        )
+
+
+def _verdict(verdict: Verdict, papers: Rule | None, wording: Wording) -> str:
+    outcome, channels = wording.name("outcome", verdict.outcome), _channels(verdict.channels, wording)
+    if papers is None:
+        return wording.say("not_allowed.bare", rule=verdict.rule, outcome=outcome, channels=channels)
+    return wording.say(
+        "not_allowed.verdict",
+        rule=verdict.rule,
+        force=wording.name("force", papers.force),
+        cite=papers.cite,
+        verified=wording.name("verified", papers.verified),
+        outcome=outcome,
+        channels=channels,
+    )
 
 
 def _scores(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
@@ -176,20 +181,23 @@ def reasons(facts: DecisionFacts, score: ScoreFacts, wording: Wording) -> Iterat
 
 
 def _rules(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
-    """The rules that passed, with their counters; those that did not are told above."""
+    """Which profile was judged and when, and the rules that passed; those that did not are told above."""
+    if not facts.verdicts:
+        return
+    policy = facts.body["policy"]
+    yield wording.say(
+        "rules.profile",
+        profile=policy["profile"],
+        version=policy["version"],
+        status=wording.name("status", policy["status"]),
+        judged_at=policy["judged_at"][:19].replace("T", " "),
+        rules_of=wording.day(date.fromisoformat(policy["rules_of"])),
+    )
     for verdict in facts.verdicts:
         if verdict.outcome == "pass":
-            said = [
-                wording.say(
-                    "rules.verdict",
-                    rule=verdict.rule,
-                    outcome=wording.name("outcome", verdict.outcome),
-                    channels=_channels(verdict.channels, wording),
-                )
-            ]
-            if verdict.counter is not None and verdict.limit is not None:
-                said.append(wording.say("not_allowed.counter", counter=verdict.counter, limit=verdict.limit))
-            yield wording.joined(said)
+            outcome = wording.name("outcome", verdict.outcome)
+            channels = _channels(verdict.channels, wording)
+            yield wording.say("rules.verdict", rule=verdict.rule, outcome=outcome, channels=channels)
 
 
 def _human(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
@@ -199,7 +207,7 @@ def _human(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
 
 def _integrity(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     found, body = facts.record.integrity(), facts.body
-    policy = ", ".join(f"{name} {value}" for name, value in body["policy"].items() if isinstance(value, str))
+    policy = ", ".join(f"{name} {body['policy'][name]}" for name in _POLICY_PAPERS if body["policy"].get(name))
     yield wording.say(
         "integrity.place", seq=found["seq"], batch=facts.record.batch_id or wording.say("integrity.no_batch")
     )

@@ -18,7 +18,7 @@ from scoring.vocabulary import Channel
 
 HOLD_REASONS: Final = ("deceased", "dispute_open", "plan_kept", "charged_off")
 """Standings that take an account out of collection, as the plan names them."""
-RULE_REASONS: Final = (*HOLD_REASONS, "below_materiality")
+RULE_REASONS: Final = (*HOLD_REASONS, "below_materiality", "no_address_on_file", "no_lawful_channel")
 """Reasons that a rule gives without any score."""
 REASON_CODES: Final = (
     *RULE_REASONS, "likely_to_pay_without_contact", "no_capacity_left", "no_channel_worth_its_cost",
@@ -69,17 +69,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one contact rule said, for the channels where it said the same."""
+    """What one contact rule said, for the channels where it said the same; outcomes as in `scoring.policy.truth`."""
 
     rule: str
-    channels: tuple[str, ...]
     outcome: str
-    counter: int | None
-    limit: int | None
-    cite: str
-    force: str
-    verified: str
-    next_pass_at: str | None
+    channels: tuple[str, ...]
+
+    @property
+    def is_against(self) -> bool:
+        """Whether the channels are closed by it, or left to a person."""
+        return self.outcome in ("block", "review", "unknown")
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,19 @@ class DecisionFacts:
     def chosen(self) -> Candidate | None:
         """The chosen channel with its value; None without a contact."""
         return self.candidates.get(self.choice["channel"])
+
+    @property
+    def is_between_plans(self) -> bool:
+        """Whether it was decided on request, at the prices of the last plan and without a place in the queue."""
+        return bool(self.body["trigger"] == "request")
+
+    @property
+    def rules_left_open(self) -> tuple[str, ...]:
+        """The rules that a person settles before the chosen channel is used."""
+        if not self.choice.get("needs_review"):
+            return ()
+        chosen = self.choice["channel"]
+        return tuple(found.rule for found in self.verdicts if found.is_against and chosen in found.channels)
 
     @property
     def is_held(self) -> bool:

@@ -43,7 +43,11 @@ def _net_value(facts: DecisionFacts, chosen: Candidate, wording: Wording) -> Ite
         cost = money(chosen.cost_cents, facts.currency, wording)
         yield wording.say("rank.net", cost=cost, value=money(chosen.value_cents, facts.currency, wording))
     yield wording.say("rank.price", price=money(chosen.price_cents, facts.currency, wording))
-    yield wording.say("rank.place", rank=facts.choice["queue_rank"])
+    if facts.is_between_plans:
+        value = money(_value(chosen) - chosen.price_cents, facts.currency, wording)
+        yield wording.say("rank.at_prices", value=value)
+    else:
+        yield wording.say("rank.place", rank=facts.choice["queue_rank"])
 
 
 def capacity_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
@@ -52,7 +56,7 @@ def capacity_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     if not valued:
         return
     yield _runner_up(facts, wording)
-    if not facts.is_randomised:
+    if not facts.is_randomised and not facts.is_between_plans:
         yield from _limits(facts, valued, wording)
     for found in sorted(valued, key=lambda found: -_value(found)):
         yield wording.say(
@@ -87,6 +91,8 @@ def _runner_up(facts: DecisionFacts, wording: Wording) -> str:
     if facts.is_randomised:
         return wording.say("capacity.random")
     other = facts.candidates.get(facts.choice["runner_up"])
+    if facts.is_between_plans:
+        return _runner_up_at_prices(facts, facts.chosen, other, wording)
     if other is None or other.value_cents is None:
         return wording.say("capacity.silence", difference=money(_value(facts.chosen), facts.currency, wording))
     ahead = _value(facts.chosen) - other.value_cents
@@ -95,6 +101,19 @@ def _runner_up(facts: DecisionFacts, wording: Wording) -> str:
         channel=wording.name("channel", other.channel),
         value=money(other.value_cents, facts.currency, wording),
         difference=money(abs(ahead), facts.currency, wording),
+    )
+
+
+def _runner_up_at_prices(facts: DecisionFacts, chosen: Candidate, other: Candidate | None, wording: Wording) -> str:
+    """Between two plans what counts is the net value less the price of a place."""
+    ahead = _value(chosen) - chosen.price_cents
+    if other is None or other.value_cents is None:
+        return wording.say("capacity.alone", difference=money(ahead, facts.currency, wording))
+    ahead -= other.value_cents - other.price_cents
+    return wording.say(
+        "capacity.dearer",
+        channel=wording.name("channel", other.channel),
+        difference=money(ahead, facts.currency, wording),
     )
 
 

@@ -79,7 +79,7 @@ def _facts(record: StoredRecord, body: Mapping[str, Any]) -> DecisionFacts:
             for channel in CONTACT_CHANNELS
             if (found := body["candidates"].get(str(channel))) is not None
         },
-        verdicts=_verdicts(body["policy"].get("results") or []),
+        verdicts=_verdicts(body["policy"].get("results", {}).get("rules", {})),
     )
 
 
@@ -103,13 +103,17 @@ def _score(stated: Mapping[str, Any]) -> ScoreFacts:
     return ScoreFacts(stated["margin"], stated["expected_margin"], stated["groups"], reasons)
 
 
-def _verdicts(results: list[Mapping[str, Any]]) -> tuple[Verdict, ...]:
-    """Rule results, one per rule and channel, gathered where a rule says the same for several channels."""
-    gathered: dict[tuple[Any, ...], list[str]] = {}
-    for result in results:
-        same = (
-            result["rule"], result["outcome"], result.get("counter"), result.get("limit"), result.get("cite", ""),
-            result.get("force", ""), result.get("verified", ""), result.get("next_pass_at"),
-        )  # fmt: skip
-        gathered.setdefault(same, []).append(result["channel"])
-    return tuple(Verdict(same[0], tuple(channels), *same[1:]) for same, channels in gathered.items())
+_OUTCOMES: Final = {".": "not_applicable", "p": "pass", "u": "unknown", "r": "review", "b": "block"}
+"""How schema decision/1 writes what a rule said, one letter per contact channel."""
+
+
+def _verdicts(rules: Mapping[str, str]) -> tuple[Verdict, ...]:
+    """What each rule said, from one letter per channel, gathered where it says the same for several channels."""
+    found = []
+    for rule, letters in rules.items():
+        said: dict[str, list[str]] = {}
+        for letter, channel in zip(letters, CONTACT_CHANNELS, strict=True):
+            said.setdefault(_OUTCOMES[letter], []).append(str(channel))
+        said.pop("not_applicable", None)
+        found += [Verdict(rule, outcome, tuple(names)) for outcome, names in said.items()]
+    return tuple(found)
