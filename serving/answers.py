@@ -12,13 +12,13 @@ from scoring.scores.bundle import EXPLAINED
 from scoring.scores.scores import Scores
 
 DECISION_FIELDS: Final = (
-    "decision_id", "account_id", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel", "propensity",
-    "explored", "holdout", "reason",
+    "decision_id", "account_id", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
+    "propensity", "explored", "holdout", "needs_review", "reason",
 )  # fmt: skip
 
 
 def score_rows(scores: Scores) -> list[dict[str, Any]]:
-    """One object per account: the columns of ``scores.parquet``, and for each explained score margin, expected margin and reasons."""
+    """One object per account: the columns of ``scores.parquet``, and margin and reasons of each explained score."""
     table = scores.table
     columns = {name: table[name].tolist() for name in table.columns if name != "as_of"}
     columns["as_of"] = [scores.frame.as_of.isoformat()] * len(table)

@@ -51,11 +51,7 @@ def make_app() -> FastAPI:
     ['/healthz', '/metrics']
     """
     app = FastAPI(
-        title="Collections scoring",
-        version=scoring.__version__,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
+        title="Collections scoring", version=scoring.__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.meters = Meters()
     app.add_middleware(Edge, meters=app.state.meters)
@@ -104,6 +100,10 @@ def _add_probes(app: FastAPI) -> None:
     @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus")
     async def metrics(request: Request) -> Response:
         return Response(request.app.state.meters.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document(request: Request) -> Response:
+        return _json(request.app.openapi())
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -219,7 +219,7 @@ async def _asked(request: Request) -> wire.AccountsRequest:
         if len(body) < 1 << 16
         else await request.app.state.threads.run(wire.parse_accounts, body)
     )
-    request.scope["n_accounts"] = len(asked.account_ids or asked.accounts or ())
+    request.scope["n_accounts"] = len(asked.named())
     return asked
 
 

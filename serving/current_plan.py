@@ -1,4 +1,4 @@
-"""The plan that is in force: read from the files of the nightly run, checked against the ledger and the portfolio it was made from."""
+"""The plan in force: read from the nightly run's files, checked against the ledger and its portfolio."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from serving.nightly import CURRENT, PLAN_FILE
 Rows = npt.NDArray[np.int64]
 ALL_CHANNELS: Final = "all"
 QUEUE_FIELDS: Final = (
-    "channel", "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
-    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "decision_id",
+    "channel", "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents",
+    "cure_amount_cents", "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence",
+    "runner_up_channel", "needs_review", "decision_id",
 )  # fmt: skip
 
 
@@ -43,6 +44,8 @@ class CurrentPlan:
         Value of one more contact, minor units.
     closed : frozenset of channel
         Channels without capacity on the day.
+    policy : mapping
+        Profile, its hash, and operations, as ``plan.json`` states them.
     decisions : DataFrame
         ``decisions.parquet`` with the columns of ``scores.parquet`` beside it, in the order of the plan.
     row_of : mapping of account id to row
@@ -56,6 +59,7 @@ class CurrentPlan:
     portfolio_folder: Path
     prices: Mapping[Channel, float]
     closed: frozenset[Channel]
+    policy: Mapping[str, Any]
     decisions: pd.DataFrame
     row_of: Mapping[str, int]
     order: Mapping[str, Rows]
@@ -128,7 +132,8 @@ def read_current_plan(home: Path) -> CurrentPlan:
         return _current(pointer, summary, decisions, scores)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise NotReadyError(
-            f"The current plan under {home / 'plans'} cannot be read ({type(error).__name__}). Make it again with `scoring plan`.",
+            f"The current plan under {home / 'plans'} cannot be read ({type(error).__name__}). Make it again with "
+            "`scoring plan`.",
             field="plan",
             got=type(error).__name__,
         ) from error
@@ -149,6 +154,7 @@ def _current(
         portfolio_folder=Path(pointer["portfolio"]),
         prices={channel: float(summary["prices_cents"][str(channel)]) for channel in CONTACT_CHANNELS},
         closed=frozenset(channel for channel in CONTACT_CHANNELS if offered[str(channel)]["offered"] == 0),
+        policy=summary["policy"],
         decisions=joined,
         row_of=row_numbers(decisions["account_id"]),
         order=_orders(joined),
@@ -156,7 +162,7 @@ def _current(
 
 
 def _orders(decisions: pd.DataFrame) -> dict[str, Rows]:
-    """Rows in queue order: by rank inside each channel; over all channels, and where there is no contact, by priority."""
+    """Rows in queue order: by rank inside each channel; over all channels, and without contact, by priority."""
     channel = decisions["channel"].to_numpy(dtype=object)
     by_priority = np.argsort(-decisions["priority_value_cents"].to_numpy(), kind="stable")
     by_rank = np.argsort(decisions["rank"].to_numpy(), kind="stable")
@@ -180,14 +186,16 @@ def refuse_stale_plan(plan: CurrentPlan, portfolio: Portfolio, ledger: Ledger) -
     """
     if portfolio.fingerprint != plan.fingerprint:
         raise NotReadyError(
-            "The portfolio has changed since the current plan was made, so scores would disagree with it. Make the plan again.",
+            "The portfolio has changed since the current plan was made, so scores would disagree with it. Make "
+            "the plan again.",
             field="portfolio",
             got=portfolio.fingerprint,
             expected=plan.fingerprint,
         )
     if ledger.batch(plan.run_id) is None:
         raise NotReadyError(
-            "The current plan is not in this ledger, so its decisions could not be answered for. Make the plan again, or restore the ledger.",
+            "The current plan is not in this ledger, so its decisions could not be answered for. Make the plan "
+            "again, or restore the ledger.",
             field="ledger",
             got=None,
             expected=plan.run_id,

@@ -1,22 +1,25 @@
 """The desk: what the service has loaded, and what it answers, in plain Python without HTTP.
 
-Everything is loaded once at start. What could not be loaded is kept as the refusal that says why: the service is then alive, not
-ready, and every question that needs the missing part is answered with that refusal.
+Everything is loaded once at start. What could not be loaded is kept as the refusal that says why: the service is then
+alive, not ready, and every question that needs the missing part is answered with that refusal.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
+from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.live import decide_at_prices
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
@@ -30,9 +33,10 @@ from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
 from scoring.scores.scores import Scores, score
 from serving.answers import decision_rows
+from serving.contact_policy import Policy, policy_of
 from serving.current_plan import CurrentPlan, read_current_plan, refuse_stale_plan, row_numbers
-from serving.histories import Histories, inline_histories, stored_histories
-from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
+from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
+from serving.nightly import DUCKDB_MEMORY, policy_facts, refuse_other_currency
 from serving.settings import Settings
 from serving.wire import AccountsRequest
 
@@ -48,6 +52,7 @@ class Day:
     portfolio: Portfolio
     frame: FeatureFrame
     row_of: Mapping[str, int]
+    policy: Policy | ScoringError
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,8 @@ class Desk:
             and asked.as_of in (None, self.day.plan.as_of)
         )
 
-    def histories(self, asked: AccountsRequest) -> Histories:
-        """Features of the accounts asked for, in their order.
+    def histories(self, asked: AccountsRequest, judge: Judge = unjudged) -> Histories:
+        """Features of the accounts asked for, and what is lawful for them where it is judged.
 
         Raises
         ------
@@ -110,14 +115,15 @@ class Desk:
         """
         bundle = self.bundle()
         if asked.accounts is not None and asked.as_of is not None:
-            return inline_histories(asked.accounts, asked.as_of, bundle.manifest["currency"])
+            return inline_histories(asked.accounts, asked.as_of, bundle.manifest["currency"], judge)
         day, account_ids = _there(self.day), tuple(asked.account_ids or ())
         if asked.as_of not in (None, day.plan.as_of):
-            return stored_histories(day.portfolio, account_ids, asked.as_of)
+            return stored_histories(day.portfolio, account_ids, asked.as_of, judge)
         rows = [day.row_of.get(account_id, -1) for account_id in account_ids]
         if -1 in rows:
             pick(day.frame, account_ids, _known(day.portfolio, account_ids))  # raises: says which account, and why
-        return Histories(day.frame.take(np.array(rows, dtype=np.int64)), day.portfolio.fingerprint)
+        part = Part(day.frame.take(np.array(rows, dtype=np.int64)), judge(day.portfolio, list(account_ids)))
+        return Histories(account_ids, (part,), day.portfolio.fingerprint)
 
     def score(self, asked: AccountsRequest) -> Scores:
         """Scores with contributions that were asserted to add up; records nothing."""
@@ -126,41 +132,38 @@ class Desk:
     def decide(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
         """Decisions in the order asked, each in the ledger before this returns.
 
-        A stored account that the current plan decided gets that very decision. Any other is decided alone, at the plan's prices;
-        asking again gives the same decision and writes nothing.
+        A stored account that the current plan decided gets that very decision. Any other is decided alone, at the
+        plan's prices; asking again gives the same decision and writes nothing.
         """
         self.refuse_unless_ready()
-        plan = _there(self.day).plan
-        planned = (
-            {a: plan.row_of[a] for a in asked.account_ids or () if a in plan.row_of} if self.is_quick(asked) else {}
+        plan, named = self.plan(), asked.named()
+        planned = [name for name in named if name in plan.row_of] if self.is_quick(asked) else []
+        rows = decision_rows(
+            plan.decisions.iloc[[plan.row_of[name] for name in planned]], plan.as_of.isoformat(), "plan"
         )
-        answers = {}
-        if planned:
-            rows = plan.decisions.iloc[list(planned.values())]
-            answers = dict(zip(planned, decision_rows(rows, plan.as_of.isoformat(), "plan"), strict=True))
-        if len(planned) < len(asked.account_ids or asked.accounts or ()):
-            rest = asked.model_copy(
-                update={"account_ids": [a for a in asked.account_ids or () if a not in planned] or None}
-            )
-            answers |= {row["account_id"]: row for row in self._decide_now(self.histories(rest), recorded_at)}
-        order = asked.account_ids or answers
-        return [answers[account_id] for account_id in order]
+        if len(planned) < len(named):
+            rest = set(named) - set(planned)
+            ids = None if asked.account_ids is None else [name for name in named if name in rest]
+            rows += self._decide_now(asked.model_copy(update={"account_ids": ids}), recorded_at)
+        answer_of = {row["account_id"]: row for row in rows}
+        return [answer_of[name] for name in named]
 
-    def _decide_now(self, histories: Histories, recorded_at: datetime) -> list[dict[str, Any]]:
+    def _decide_now(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
         bundle, plan, ledger = self.bundle(), _there(self.day).plan, _there(self.ledger)
-        shared = request_circumstances(histories, bundle, plan)
-        scores = score(bundle, histories.frame)
-        decided = decide_at_prices(scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id)
-        as_of = histories.frame.as_of
-        records = [
-            Record(record_id, DECISION, body.encode(), account_id=account_id, as_of=as_of)
-            for block in record_blocks(decided, scores, bundle, shared)
-            for record_id, account_id, body in zip(
-                *(block[name].to_pylist() for name in ("record_id", "account_id", "body")), strict=True
+        policy = _there(_there(self.day).policy)
+        as_of = asked.as_of or plan.as_of
+        histories = self.histories(asked, partial(policy.judge, as_of=as_of))
+        records, rows = [], []
+        for part in histories.parts:
+            shared = request_circumstances(histories, part.lawful, policy, bundle, plan)
+            scores = score(bundle, part.frame)
+            decided = decide_at_prices(
+                scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful
             )
-        ]
+            records += _records(record_blocks(decided, scores, bundle, shared, part.lawful), as_of)
+            rows += decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
         ledger.append(records, recorded_at=recorded_at)
-        return decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
+        return rows
 
     def plan(self) -> CurrentPlan:
         """The plan in force."""
@@ -192,28 +195,50 @@ class Desk:
             self.day.portfolio.connection.close()
 
 
-def request_circumstances(histories: Histories, bundle: Bundle, plan: CurrentPlan) -> Circumstances:
+def request_circumstances(
+    histories: Histories, lawful: Lawfulness | None, policy: Policy, bundle: Bundle, plan: CurrentPlan
+) -> Circumstances:
     """What the decisions of a request share; the run id is a hash of everything that can change one of them."""
+    judged_by = {**policy_facts(lawful, policy.operations), "treatments": treatment_table().version}
     inputs = [
-        RECORD_SCHEMA, "request", histories.fingerprint, histories.frame.as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
-        treatment_table().version, plan.run_id,
+        RECORD_SCHEMA, "request", histories.fingerprint, histories.as_of.isoformat(), bundle.bundle_id,
+        feature_spec_hash(),
+        plan.run_id, judged_by,
     ]  # fmt: skip
     return Circumstances(
-        run_id=hashlib.sha256(json.dumps(inputs).encode()).hexdigest(),
+        run_id=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
         trigger="request",
         data_fingerprint=histories.fingerprint,
         currency=bundle.manifest["currency"],
-        policy={"profile": "holds_only", "treatments": treatment_table().version},
+        policy=judged_by,
         environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
     )
 
 
+def _records(blocks: Iterable[pa.Table], as_of: date) -> list[Record]:
+    columns = ("record_id", "account_id", "body")
+    return [
+        Record(record_id, DECISION, body.encode(), account_id=account_id, as_of=as_of)
+        for block in blocks
+        for record_id, account_id, body in zip(*(block[name].to_pylist() for name in columns), strict=True)
+    ]
+
+
 def open_desk(settings: Settings) -> Desk:
-    """Load bundle, ledger, plan and portfolio from the state folder; never fails, but says in each part why it is missing."""
+    """Load bundle, ledger, plan and portfolio; never fails, but keeps for each part why it is missing."""
     champion = _or_refusal(lambda: _warm_champion(settings))
-    ledger = _or_refusal(lambda: Ledger.open(settings.ledger_path))
+    ledger = _or_refusal(lambda: _open_ledger(settings))
     day = _or_refusal(lambda: _open_day(settings, _there(champion)[1], _there(ledger)))
     return Desk(champion, ledger, day)
+
+
+def _open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the nightly run has made; starting a service makes none."""
+    if not settings.ledger_path.is_file():
+        raise NotReadyError(
+            "There is no ledger yet, so nothing can be recorded. Make a plan with `scoring plan`.", field="ledger"
+        )
+    return Ledger.open(settings.ledger_path)
 
 
 def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
@@ -230,7 +255,8 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger) -> Day:
     refuse_other_currency(portfolio, bundle)
     frame = build(portfolio, plan.as_of, min_dpd=0)
     score(bundle, frame.take(np.arange(min(len(frame), 1))))
-    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]))
+    policy = _or_refusal(lambda: policy_of(plan))
+    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy)
 
 
 def _known(portfolio: Portfolio, account_ids: tuple[str, ...]) -> frozenset[str]:
@@ -257,7 +283,7 @@ def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:
 
 
 def _there(part: Loaded | ScoringError) -> Loaded:
-    """The part, or a fresh copy of why it is missing: what is wrong with the state is not the fault of a request (409)."""
+    """The part, or a fresh copy of why it is missing: a fault of the state, not of the request (409)."""
     if not isinstance(part, ScoringError):
         return part
     kind = type(part) if part.http_status == NotReadyError.http_status else NotReadyError

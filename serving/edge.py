@@ -1,6 +1,7 @@
-"""The outermost edge: who may ask, request ids, security headers, one log line per request, and the last resort for a defect.
+"""The outermost edge: who may ask, request ids, security headers, a log line per request, a last resort for defects.
 
-Plain ASGI, because it runs on every request. No log line holds a value from a body: the route's template, a status, a code.
+Plain ASGI, because it runs on every request. No log line holds a value from a body: the route's template, a status, a
+code.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _defect(request_id: str) -> dict[str, Any]:
-    message = f"The service failed on this request, and nothing was answered. Report request id {request_id}; its log line says where."
+    message = f"The service failed and answered nothing. Report request id {request_id}; its log line says where."
     return {"code": "internal_error", "message": message, "field": None, "got": None, "expected": None}
 
 

@@ -1,14 +1,14 @@
 """Histories of named accounts as a small portfolio: cut out of the stored one, or as they came in a request.
 
-Building features takes as long as the portfolio is large, so a request builds over its own accounts only. The builder gives an
-account the same bits whatever else is in the portfolio; what must be the same is which tables were observed, so inline accounts
-that come with other tables are built apart.
+Building features takes as long as the portfolio is large, so a request builds over its own accounts only. The builder
+gives an account the same bits whatever else is in the portfolio; what must be the same is which tables were observed,
+so inline accounts that come with other tables are built apart.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scoring.decisions.lawfulness import Lawfulness
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
 from scoring.features.registry import FEATURE_NAMES
@@ -26,17 +27,49 @@ from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
 from serving.wire import AccountHistory, Row, refuse_repeated
 
+Judge = Callable[[Portfolio, list[str]], Lawfulness | None]
+"""Says what the contact policy leaves open for some accounts of a portfolio."""
+
+
+def unjudged(portfolio: Portfolio, account_ids: list[str]) -> None:
+    """For scores: they do not depend on what is lawful."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Accounts that were built together: their features, and what is lawful for them in the same order."""
+
+    frame: FeatureFrame
+    lawful: Lawfulness | None
+
 
 @dataclass(frozen=True)
 class Histories:
-    """Features of the accounts asked for, in the order asked, and the SHA-256 of what they were computed from."""
+    """Accounts asked for, in one part or several, and the SHA-256 of what their features were computed from."""
 
-    frame: FeatureFrame
+    account_ids: tuple[str, ...]
+    parts: tuple[Part, ...]
     fingerprint: str
 
+    @property
+    def as_of(self) -> date:
+        """The day they are known to."""
+        return self.parts[0].frame.as_of
 
-def stored_histories(portfolio: Portfolio, account_ids: tuple[str, ...], as_of: date) -> Histories:
-    """Features of stored accounts on any day the portfolio can answer for; safe to call from several threads.
+    @property
+    def frame(self) -> FeatureFrame:
+        """Features of all accounts, in the order asked."""
+        if len(self.parts) == 1 and tuple(self.parts[0].frame.positions["account_id"]) == self.account_ids:
+            return self.parts[0].frame
+        positions = pd.concat([part.frame.positions for part in self.parts], ignore_index=True)
+        values = np.concatenate([part.frame.values for part in self.parts])
+        return pick(FeatureFrame(self.as_of, positions, values), self.account_ids, frozenset(self.account_ids))
+
+
+def stored_histories(
+    portfolio: Portfolio, account_ids: tuple[str, ...], as_of: date, judge: Judge = unjudged
+) -> Histories:
+    """Stored accounts on any day the portfolio can answer for; safe to call from several threads.
 
     Raises
     ------
@@ -52,7 +85,8 @@ def stored_histories(portfolio: Portfolio, account_ids: tuple[str, ...], as_of: 
     finally:
         own.connection.close()
     known = frozenset(tables["accounts"]["account_id"].to_pylist())
-    return Histories(pick(_built(tables, as_of), account_ids, known), portfolio.fingerprint)
+    frame = pick(_built(tables, as_of), account_ids, known)
+    return Histories(account_ids, (Part(frame, judge(portfolio, list(account_ids))),), portfolio.fingerprint)
 
 
 def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa.Table]:
@@ -64,7 +98,7 @@ def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa
         if contract.audit_only:
             continue
         key = "account_id" if contract.has("account_id") else "customer_id"
-        asked = f"SELECT {key} FROM accounts WHERE account_id IN (SELECT account_id FROM asked_accounts)"  # noqa: S608 - contract names
+        asked = f"SELECT {key} FROM accounts WHERE account_id IN (SELECT account_id FROM asked_accounts)"  # noqa: S608
         tables[name] = connection.sql(f'SELECT * FROM "{name}" WHERE {key} IN ({asked})').to_arrow_table()  # noqa: S608
     return tables
 
@@ -83,8 +117,8 @@ def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
         small.connection.close()
 
 
-def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str) -> Histories:
-    """Features of accounts whose event tables came in the request.
+def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str, judge: Judge = unjudged) -> Histories:
+    """Accounts whose event tables came in the request.
 
     Parameters
     ----------
@@ -99,7 +133,8 @@ def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str
     BadRequestError
         An account twice, a row of another account, a column that no contract knows, a customer's inflows given twice.
     PortfolioError
-        ``bad_portfolio``: a missing column, a value of the wrong type, another currency, or what the data check calls an error.
+        ``bad_portfolio``: a missing column, a value of the wrong type, another currency, or what the data check calls
+        an error.
     AsOfError, NotEligibleError
         Before the first statement, of all accounts or of one.
     """
@@ -110,14 +145,14 @@ def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, history in enumerate(asked):
         groups.setdefault(tuple(sorted(history.tables())), []).append(place)
-    parts = [_one_group([asked[place] for place in places], places, as_of) for _, places in sorted(groups.items())]
-    whole = FeatureFrame(
-        as_of,
-        pd.concat([part.frame.positions for part in parts], ignore_index=True),
-        np.concatenate([part.frame.values for part in parts]),
-    )
-    together = hashlib.sha256("\n".join(part.fingerprint for part in parts).encode()).hexdigest()
-    return Histories(pick(whole, account_ids, frozenset(account_ids)), together)
+    built = [
+        _one_group([asked[place] for place in places], places, as_of, judge) for _, places in sorted(groups.items())
+    ]
+    parts, fingerprints = zip(*built, strict=True)
+    together = hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()
+    histories = Histories(account_ids, parts, together)
+    _ = histories.frame  # refuses the first account that had no statement by then
+    return histories
 
 
 def _account_id(place: int, history: AccountHistory, currency: str) -> str:
@@ -131,7 +166,8 @@ def _account_id(place: int, history: AccountHistory, currency: str) -> str:
         )
     if row.get("currency") != currency:
         raise PortfolioError(
-            f"Account {account_id} is not in {currency}, the currency of the models: its amounts would mean something else. Convert them.",
+            f"Account {account_id} is not in {currency}, the currency of the models: its amounts would mean "
+            "something else. Convert them.",
             field=f"accounts.{place}.accounts.0.currency",
             got=str(row.get("currency"))[:10],
             expected=currency,
@@ -147,14 +183,15 @@ def _refuse_strangers(place: int, history: AccountHistory) -> None:
         for number, row in enumerate(rows):
             if row.get(key) != own.get(key):
                 raise BadRequestError(
-                    f"Row {number} of {name} has another {key} than the account it is sent with. Send each account's own rows.",
+                    f"Row {number} of {name} has another {key} than the account it is sent with. Send each "
+                    "account's own rows.",
                     field=f"accounts.{place}.{name}.{number}.{key}",
                     expected=f"the {key} of the account",
                 )
 
 
-def _one_group(asked: list[AccountHistory], places: list[int], as_of: date) -> Histories:
-    """Accounts that came with the same tables, built together."""
+def _one_group(asked: list[AccountHistory], places: list[int], as_of: date, judge: Judge) -> tuple[Part, str]:
+    """Accounts that came with the same tables, built together; and their fingerprint."""
     try:
         small = portfolio_from_tables(_merged(asked, places))
     except PortfolioError as error:
@@ -162,7 +199,8 @@ def _one_group(asked: list[AccountHistory], places: list[int], as_of: date) -> H
     try:
         _refuse_ignored(small)
         _refuse_findings(small)
-        return Histories(build(small, as_of, min_dpd=0), small.fingerprint)
+        frame = build(small, as_of, min_dpd=0)
+        return Part(frame, judge(small, frame.positions["account_id"].tolist())), small.fingerprint
     finally:
         small.connection.close()
 
@@ -177,7 +215,8 @@ def _merged(asked: list[AccountHistory], places: list[int]) -> dict[str, list[Ro
             customer, inflows = history.accounts[0].get("customer_id"), tables["inflows"]
             if seen.setdefault(customer, inflows) != inflows:
                 raise BadRequestError(
-                    "Two accounts of one customer come with different inflows, so they cannot both be right. Send the same ones.",
+                    "Two accounts of one customer come with different inflows, so they cannot both be right. "
+                    "Send the same ones.",
                     field=f"accounts.{place}.inflows",
                 )
             if seen[customer] is not inflows:
@@ -192,6 +231,7 @@ def _located(error: PortfolioError, asked: list[AccountHistory], places: list[in
     table = (error.field or "").partition(".")[0]
     if table not in contracts():
         return error
+    somewhere = PortfolioError(error.message, field=f"accounts.{error.field}", got=error.got, expected=error.expected)
     for place, history in zip(places, asked, strict=True):
         try:
             inline_table(contracts()[table], history.tables().get(table, []))
@@ -202,7 +242,7 @@ def _located(error: PortfolioError, asked: list[AccountHistory], places: list[in
                 got=own.got,
                 expected=own.expected,
             )
-    return error
+    return somewhere
 
 
 def _refuse_ignored(small: Portfolio) -> None:
@@ -218,6 +258,7 @@ def _refuse_ignored(small: Portfolio) -> None:
 def _refuse_findings(small: Portfolio) -> None:
     wrong = [finding for finding in check(small) if finding.severity == "error"]
     if wrong:
-        raise PortfolioError(
-            wrong[0].message, field=f"accounts.{wrong[0].table}", got=[finding.code for finding in wrong]
-        )
+        first = wrong[0]
+        rows = f" Rows: {', '.join(first.examples)}." if first.examples else ""
+        codes = [finding.code for finding in wrong]
+        raise PortfolioError(first.message + rows, field=f"accounts.{first.table}", got=codes)

@@ -1,4 +1,4 @@
-"""OpenAPI: shapes from `serving.wire`, examples that a test sends and holds against the answers, and a page to read them.
+"""OpenAPI: shapes from `serving.wire`, real answers as examples, and a page to read them.
 
 The page uses the Swagger files that BentoML ships, so that it works without the internet.
 """
@@ -18,14 +18,39 @@ from scoring.portfolio.reading import SMALLEST
 from serving.wire import AccountsRequest
 
 EXAMPLES: Final = Path(__file__).parent / "examples.json"
-DOCS_POLICY: Final = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+DOCS_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'unsafe-inline'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+    )
+)
 DOCS_PAGE: Final = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Collections scoring</title><link rel="stylesheet" href="/static_content/swagger-ui.css"></head>
-<body><div id="page"></div><script src="/static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#page"})</script></body>
+<head>
+<meta charset="utf-8">
+<title>Collections scoring</title>
+<link rel="stylesheet" href="/static_content/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="/static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#page"})</script>
+</body>
 </html>
 """
+ABOUT: Final = """What to do next with every overdue card account, in what order, and why.
+
+Accounts are named by `account_ids` (of the portfolio that the current plan was made for) or sent whole under
+`accounts`: an object per account with its event tables by name, days as `2025-03-31`, instants as
+`2025-03-31T09:30:00Z`, money in whole minor units. `accounts`, `statements` and `payments` are required; a table that
+is left out counts as not observed, an empty one as observed and empty. One request names 1 to 10,000 accounts, each
+once; answers keep the order of the request.
+
+Every refusal has one shape: `code`, `message`, `field`, `got`, `expected`. Until a bundle is promoted and a plan is
+made, questions are refused with 409 and `/readyz` says why with 503. The service answers its own machine only."""
 _COMPONENTS: Final = "#/components/schemas/{model}"
 
 
@@ -42,7 +67,7 @@ def example_answer(model: type) -> Any:
 
 def example_bodies() -> dict[str, Any]:
     """The schema of a request for accounts, and one example of each kind."""
-    stored = {"summary": "Accounts of the current portfolio", "value": {"account_ids": ["A0000001", "A0000002"]}}
+    stored = {"summary": "Accounts of the current portfolio", "value": {"account_ids": ["A000011", "A000572"]}}
     inline = {"summary": "A whole history", "value": {"accounts": [SMALLEST], "as_of": "2025-04-30"}}
     return {
         "schema": {"$ref": _COMPONENTS.format(model="AccountsRequest")},
@@ -55,7 +80,7 @@ def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     @lru_cache(maxsize=1)
     def document() -> dict[str, Any]:
-        made = get_openapi(title=app.title, version=app.version, description=__doc__, routes=app.routes)
+        made = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
         schema = AccountsRequest.model_json_schema(ref_template=_COMPONENTS)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas |= schema.pop("$defs", {})

@@ -50,15 +50,15 @@ def refuse_open_host(host: str) -> None:
 
     Examples
     --------
-    >>> refuse_open_host("0.0.0.0")
+    >>> refuse_open_host("0.0.0.0")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    scoring.errors.MissingToolError: SCORING_HOST is '0.0.0.0', and without keys anyone who reaches it could read and record \
-decisions. Serve on 127.0.0.1, localhost or ::1.
+    scoring.errors.MissingToolError: SCORING_HOST is '0.0.0.0', and without keys anyone who reaches it could read ...
     """
     if host not in LOCAL_HOSTS:
         raise MissingToolError(
-            f"SCORING_HOST is {host!r}, and without keys anyone who reaches it could read and record decisions. Serve on "
+            f"SCORING_HOST is {host!r}, and without keys anyone who reaches it could read and record decisions. "
+            "Serve on "
             "127.0.0.1, localhost or ::1.",
             field="SCORING_HOST",
             got=host,
@@ -74,7 +74,8 @@ def refuse_busy_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise MissingToolError(
-                f"Port {port} on {host} is taken ({error.strerror}). Stop what listens there, or set SCORING_PORT to a free one.",
+                f"Port {port} on {host} is taken ({error.strerror}). Stop what listens there, or set SCORING_PORT "
+                "to a free one.",
                 field="SCORING_PORT",
                 got=port,
             ) from error

@@ -1,8 +1,8 @@
 """The BentoML service: loads the promoted bundle and the current plan, and hands every request to the application.
 
-BentoML gives the process, the workers, the bento and its container. Its own endpoints, metrics and tracing are left out: they cost
-more than the answers (docs on speed), its metrics keep one time series for every path that was ever asked, and its ``/readyz``
-knows nothing of bundles.
+BentoML gives the process, the workers, the bento and its container. Its own endpoints, metrics and tracing are left
+out: they cost more than the answers (docs on speed), its metrics keep one time series for every path that was ever
+asked, and its ``/readyz`` knows nothing of bundles.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ APPLICATION: Final = make_app()
 
 
 class ApplicationFirst:
-    """Gives every path to the application but the few that BentoML keeps: it would answer probes itself, before any mounted app."""
+    """Gives the application every path but a few: BentoML would answer probes itself, before any mounted app."""
 
     KEPT: Final = ("/static_content/", "/schema.json")
 

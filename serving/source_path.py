@@ -1,4 +1,4 @@
-"""Makes ``scoring`` importable where nothing is installed: a bento holds the folders of the checkout, and ``src/`` is one of them."""
+"""Makes ``scoring`` importable where it is not installed: in a bento, which holds the checkout's folders."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,8 @@
 """What goes over the wire: request and answer shapes, and how a body that does not fit is refused.
 
-Bodies are parsed strictly: a number is no text, and a key that is not known is named and refused, because a misspelt key that is
-silently dropped would change an answer. Answers are written from columns, not from these models; a test holds them to each other.
+Bodies are parsed strictly: a number is no text, and a key that is not known is named and refused, because a misspelt
+key that is silently dropped would change an answer. Answers are written from columns, not from these models; a test
+holds them to each other.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class _Strict(BaseModel):
 
 
 class AccountHistory(_Strict):
-    """One account's event tables by contract name. An absent table is *not observed*, an empty one *observed and empty*."""
+    """One account's event tables by name. An absent table is *not observed*, an empty one *observed and empty*."""
 
     accounts: Annotated[list[Row], Field(min_length=1, max_length=1)]
     statements: list[Row]
@@ -59,7 +60,8 @@ def _listed(value: Any) -> Any:
 class AccountsRequest(_Strict):
     """Which accounts: ``account_ids`` of the current portfolio, or whole histories under ``accounts``; never both.
 
-    ``as_of`` is the day by whose end everything used was known. It may be left out for stored accounts (the current plan's day).
+    ``as_of`` is the day by whose end everything used was known. It may be left out for stored accounts (the current
+    plan's day).
     """
 
     account_ids: Annotated[list[AccountId], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
@@ -67,6 +69,10 @@ class AccountsRequest(_Strict):
         Annotated[list[AccountHistory], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_ACCOUNTS)] | None
     ) = None
     as_of: date | None = None
+
+    def named(self) -> list[str]:
+        """The accounts in the order asked; a history that lacks its id is refused later."""
+        return self.account_ids or [str(history.accounts[0].get("account_id")) for history in self.accounts or ()]
 
 
 class QueueQuery(BaseModel):
@@ -80,7 +86,7 @@ class QueueQuery(BaseModel):
 
 
 class Reason(_Strict):
-    """A business group of features that moved a score: its contribution in log-odds, and its strongest feature with value."""
+    """A group of features that moved a score: its contribution in log-odds, its strongest feature and value."""
 
     group: str
     contribution: float
@@ -89,7 +95,7 @@ class Reason(_Strict):
 
 
 class Explained(_Strict):
-    """A score's log-odds: ``expected_margin`` plus all contributions is ``margin``; up to four reasons, strongest first."""
+    """A score in log-odds: ``expected_margin`` plus all contributions is ``margin``; the strongest are reasons."""
 
     margin: float
     expected_margin: float
@@ -155,6 +161,7 @@ class Decision(_Strict):
     propensity: float
     explored: bool
     holdout: bool
+    needs_review: bool
     reason: str
     trigger: str
 
@@ -185,6 +192,7 @@ class QueueRow(_Strict):
     segment: Segment
     evidence: Evidence
     runner_up_channel: Channel
+    needs_review: bool
     decision_id: str
 
 
@@ -245,8 +253,8 @@ def parse_accounts(body: bytes) -> AccountsRequest:
     Raises
     ------
     BadRequestError
-        ``bad_request``: not JSON, a wrong type, an unknown key, no or too many accounts, an account twice, both or neither of
-        ``account_ids`` and ``accounts``, inline accounts without ``as_of``.
+        ``bad_request``: not JSON, a wrong type, an unknown key, no or too many accounts, an account twice, both or
+        neither of ``account_ids`` and ``accounts``, inline accounts without ``as_of``.
 
     Examples
     --------
@@ -263,14 +271,16 @@ def parse_accounts(body: bytes) -> AccountsRequest:
         raise refusal(error) from None
     if (asked.account_ids is None) == (asked.accounts is None):
         raise BadRequestError(
-            "A request names either account_ids (of the current portfolio) or accounts (whole histories), and this one has "
+            "A request names either account_ids (of the current portfolio) or accounts (whole histories), and "
+            "this one has "
             f"{'neither' if asked.accounts is None else 'both'}.",
             field="account_ids",
             expected="one of account_ids, accounts",
         )
     if asked.accounts is not None and asked.as_of is None:
         raise BadRequestError(
-            "as_of is missing. Histories in the request say nothing about the day they are known to; give it as 2025-03-31.",
+            "as_of is missing. Histories in the request say nothing about the day they are known to; give it as "
+            "2025-03-31.",
             field="as_of",
             expected="a day",
         )
