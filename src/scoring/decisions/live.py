@@ -1,8 +1,9 @@
 """Decisions between two plans: one account at a time, at the prices of the last plan.
 
-A plan's price says what one more place in a channel is worth to the accounts that compete for it. An account that comes later
-takes the channel whose value exceeds its price by most, and none where no value does: the answer a plan would give, without
-making the plan again. Accounts do not compete inside a request, so each decision depends on its own account alone.
+A plan's price says what one more place in a channel is worth to the accounts that compete for it. An account that
+comes later takes the channel whose value exceeds its price by most, and none where no value does: the answer a plan
+would give, without making the plan again. Accounts do not compete inside a request, so each decision depends on its
+own account alone.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def decide_at_prices(
     Returns
     -------
     Plan
-        ``decisions`` in the order of the scores, not ranked (rank 0); ``values`` before prices; ``places`` 0 for closed channels
-        and None otherwise.
+        ``decisions`` in the order of the scores, not ranked (rank 0); ``values`` before prices; ``places`` 0 for
+        closed channels and None otherwise.
 
     Examples
     --------
