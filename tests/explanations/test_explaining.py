@@ -71,7 +71,9 @@ def test_a_rule_that_closed_a_channel_is_named_with_its_papers_where_the_judged_
     same, other = said(changed(worked(), policy__sha256=profile.sha256), "not_allowed"), said(worked(), "not_allowed")
 
     assert f"CN-PUSH-OFF (law: {rule.cite}; read as: official text read): not allowed, for message in the app." in same
-    assert "CN-PUSH-OFF: not allowed, for message in the app. The record names the rule, and the profile" in other
+    assert "CN-PUSH-OFF: not allowed, for message in the app.\n" in other
+    assert "The profile that was judged is not at hand" in other
+    assert "not at hand" not in same
     assert rule.cite not in other
 
 

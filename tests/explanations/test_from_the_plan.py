@@ -114,7 +114,7 @@ def test_the_terms_of_every_written_decision_give_its_priority_and_its_contribut
 
 
 def test_decisions_were_made_for_lack_of_places_by_rules_and_by_value(records: list[StoredRecord]):
-    pages = [explain(found) for found in records]
+    pages = [" ".join(explain(found).split()) for found in records]
 
     assert any("every suitable channel was full" in page for page in pages)
     assert any("Decided by a rule, not by the scores" in page for page in pages)

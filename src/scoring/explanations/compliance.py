@@ -100,6 +100,8 @@ def _not_allowed(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     papers = rule_papers(facts.body["policy"])
     for verdict in against:
         yield _verdict(verdict, papers.get(verdict.rule), wording)
+    if against and not papers:
+        yield wording.say("not_allowed.no_papers")
     if not facts.verdicts:
         yield wording.say("not_allowed.not_judged")
     elif not against:
