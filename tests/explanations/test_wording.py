@@ -15,7 +15,7 @@ from scoring.explanations.facts import REASON_CODES
 from scoring.explanations.wording import LANGUAGES, words
 from scoring.features.definition import ReasonGroup
 from scoring.features.registry import FEATURE_NAMES
-from scoring.policy import forbidden_phrases
+from scoring.policy.forbidden import forbidden_phrases, load_forbidden
 from scoring.policy.profile import STATUSES
 from scoring.policy.rules import FORCES, VERIFIED
 from scoring.policy.truth import Outcome
@@ -116,7 +116,9 @@ def test_what_the_customer_reads_names_no_score_and_no_legal_step(lang: str):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_no_wording_holds_a_phrase_that_the_contact_policy_forbids_in_messages(lang: str):
-    assert [finding for _, text in _sentences(words(lang).tables) for finding in forbidden_phrases(text)] == []
+    uses = load_forbidden()
+
+    assert [found for key, text in _sentences(words(lang).tables) for found in forbidden_phrases(text, key, uses)] == []
 
 
 def test_the_chinese_file_is_written_in_simplified_characters_with_full_width_marks():
