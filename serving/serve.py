@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from scoring.errors import MissingToolError
 from serving.settings import Settings
@@ -15,8 +14,8 @@ from serving.settings import Settings
 LOCAL_HOSTS: Final = {"127.0.0.1": socket.AF_INET, "localhost": socket.AF_INET, "::1": socket.AF_INET6}
 
 
-def serve(settings: Settings) -> int:
-    """Run the service until it is stopped; the exit code of BentoML.
+def serve(settings: Settings) -> NoReturn:
+    """Become the service: this process is replaced, so that whoever started it also stops it.
 
     Raises
     ------
@@ -25,7 +24,8 @@ def serve(settings: Settings) -> int:
     """
     refuse_open_host(settings.host)
     refuse_busy_port(settings.host, settings.port)
-    return subprocess.call(command(settings), env=environment(settings))
+    sys.stdout.flush()
+    os.execve(sys.executable, command(settings), environment(settings))  # noqa: S606 - a fixed list of arguments
 
 
 def command(settings: Settings) -> list[str]:

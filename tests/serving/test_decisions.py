@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from scoring.explanations import explain
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
 from serving.desk import Desk
-from serving.wire import DecisionsAnswer, HistoryAnswer, RecordAnswer
+from serving.wire import AccountsRequest, DecisionsAnswer, HistoryAnswer, RecordAnswer
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
 
 EARLIER = "2026-08-15"
@@ -150,6 +152,17 @@ def test_a_refused_request_records_no_part_of_it(client: TestClient, desk: Desk,
 
     assert refused.status_code == 404
     assert ledger_of(desk).head() == before
+
+
+def test_the_same_question_from_many_callers_at_once_is_recorded_once(desk: Desk, account_ids: list[str]) -> None:
+    asked = AccountsRequest(account_ids=account_ids[10:14], as_of=date(2026, 7, 31))
+    before = ledger_of(desk).head().seq
+
+    with ThreadPoolExecutor(3) as callers:
+        answers = list(callers.map(lambda hour: desk.decide(asked, datetime(2026, 10, 1, hour, tzinfo=UTC)), range(6)))
+
+    assert all(answer == answers[0] for answer in answers)
+    assert ledger_of(desk).head().seq == before + 4
 
 
 def test_the_answer_survives_a_new_start(home: Home, desk: Desk, client: TestClient, account_ids: list[str]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from scoring.errors import BadRequestError
 from scoring.portfolio.reading import SMALLEST
 from serving.desk import Desk
-from serving.wire import ErrorAnswer
+from serving.wire import ErrorAnswer, parse_accounts
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
 
 DAY = AS_OF.isoformat()
@@ -174,6 +178,24 @@ def test_a_required_value_that_is_missing_in_one_row_is_refused(
     status, error = refused(client, {"accounts": [history], "as_of": DAY})
 
     assert (status, error.code) == (422, "bad_portfolio")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+BODIES = JSON | st.fixed_dictionaries({}, optional={"account_ids": JSON, "accounts": JSON, "as_of": JSON})
+
+
+@given(body=BODIES)
+def test_any_json_is_either_a_request_or_refused_in_the_one_shape(body: Any) -> None:
+    try:
+        asked = parse_accounts(json.dumps(body).encode())
+    except BadRequestError as error:
+        ErrorAnswer.model_validate_json(json.dumps(error.as_dict()))
+    else:
+        assert 1 <= len(asked.named()) <= 10_000
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"account_ids=A1"])
