@@ -13,7 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 PROBE = """
-import scoring, serving.service
+import serving.service, scoring
 from scoring.resources import data_folder
 from scoring.decisions.lawfulness import find_profile
 from scoring.portfolio.contracts import contracts
