@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 import scoring
 from scoring.errors import BadRequestError, NotReadyError, ScoringError
 from scoring.explanations import explain
-from serving import wire
+from serving import shapes, wire
 from serving.answers import record_answer, score_rows
 from serving.desk import Desk
 from serving.edge import Edge
@@ -90,7 +90,7 @@ def _add_probes(app: FastAPI) -> None:
         "/readyz",
         tags=["operation"],
         summary="Whether every question can be answered",
-        responses=_answers(wire.ReadyAnswer, 503),
+        responses=_answers(shapes.ReadyAnswer, 503),
     )
     async def readyz(request: Request) -> Response:
         try:
@@ -124,7 +124,7 @@ def _add_questions(app: FastAPI) -> None:
         tags=["questions"],
         summary="Scores with reasons; records nothing",
         openapi_extra=body,
-        responses=_answers(wire.ScoreAnswer),
+        responses=_answers(shapes.ScoreAnswer),
     )
     async def score(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
@@ -137,7 +137,7 @@ def _add_questions(app: FastAPI) -> None:
         tags=["questions"],
         summary="Decides and records",
         openapi_extra=body,
-        responses=_answers(wire.DecisionsAnswer),
+        responses=_answers(shapes.DecisionsAnswer),
     )
     async def decisions(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
@@ -148,7 +148,7 @@ def _add_questions(app: FastAPI) -> None:
         "/v1/queue",
         tags=["questions"],
         summary="The current plan's queue, in order",
-        responses=_answers(wire.QueueAnswer),
+        responses=_answers(shapes.QueueAnswer),
     )
     async def queue(request: Request, query: Annotated[wire.QueueQuery, Query()]) -> Response:
         plan = desk_of(request).plan()
@@ -161,7 +161,7 @@ def _add_records(app: FastAPI) -> None:
         "/v1/decisions/{decision_id}",
         tags=["records"],
         summary="One decision as recorded",
-        responses=_answers(wire.RecordAnswer),
+        responses=_answers(shapes.RecordAnswer),
     )
     async def decision(request: Request, decision_id: RecordId) -> Response:
         return _json(record_answer(desk_of(request).decision(decision_id)))
@@ -183,7 +183,7 @@ def _add_records(app: FastAPI) -> None:
         "/v1/accounts/{account_id}/decisions",
         tags=["records"],
         summary="One account's decisions",
-        responses=_answers(wire.HistoryAnswer),
+        responses=_answers(shapes.HistoryAnswer),
     )
     async def account_decisions(
         request: Request, account_id: RecordId, limit: Annotated[int, Query(ge=1, le=500)] = 50
@@ -272,8 +272,8 @@ def _answers(model: type, refused: int | str = "4XX") -> dict[int | str, dict[st
 
 def _refusal_shape() -> dict[str, Any]:
     return {
-        "model": wire.ErrorAnswer,
-        "content": {"application/json": {"example": example_answer(wire.ErrorAnswer)}},
+        "model": shapes.ErrorAnswer,
+        "content": {"application/json": {"example": example_answer(shapes.ErrorAnswer)}},
     }
 
 

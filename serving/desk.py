@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -23,21 +22,20 @@ from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.live import decide_at_prices
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
-from scoring.features.builder import FeatureFrame, build, feature_spec_hash, pick
+from scoring.features.builder import FeatureFrame, feature_spec_hash, pick
 from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
 from scoring.ledger.decision_record import Circumstances, record_blocks
 from scoring.ledger.record import Record, StoredRecord
 from scoring.ledger.store import Ledger
-from scoring.portfolio.reading import Portfolio, read_portfolio
+from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
-from scoring.scores.pins import Pin, load_champion
+from scoring.scores.pins import Pin
 from scoring.scores.scores import Scores, score
 from serving.answers import decision_rows
-from serving.contact_policy import Policy, policy_of
-from serving.current_plan import CurrentPlan, read_current_plan, refuse_stale_plan, row_numbers
+from serving.contact_policy import Policy
+from serving.current_plan import CurrentPlan
 from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
-from serving.nightly import DUCKDB_MEMORY, policy_facts, refuse_other_currency
-from serving.settings import Settings
+from serving.nightly import policy_facts
 from serving.wire import AccountsRequest
 
 DECISION: Final = "decision"
@@ -66,7 +64,7 @@ class Desk:
     def refuse_unless_ready(self) -> None:
         """Raise what stands in the way of answering, the most basic first."""
         for part in (self.champion, self.ledger, self.day):
-            _there(part)
+            there(part)
 
     def is_ready(self) -> bool:
         """Whether every question can be answered."""
@@ -79,13 +77,13 @@ class Desk:
 
     def bundle(self) -> Bundle:
         """The champion; refuses as long as there is none."""
-        return _there(self.champion)[1]
+        return there(self.champion)[1]
 
     def ready_facts(self) -> dict[str, Any]:
         """What the service answers with; refuses unless it can answer everything."""
         self.refuse_unless_ready()
-        pin, bundle = _there(self.champion)
-        day = _there(self.day)
+        pin, bundle = there(self.champion)
+        day = there(self.day)
         return {
             "ready": True,
             "bundle_id": bundle.bundle_id,
@@ -116,7 +114,7 @@ class Desk:
         bundle = self.bundle()
         if asked.accounts is not None and asked.as_of is not None:
             return inline_histories(asked.accounts, asked.as_of, bundle.manifest["currency"], judge)
-        day, account_ids = _there(self.day), tuple(asked.account_ids or ())
+        day, account_ids = there(self.day), tuple(asked.account_ids or ())
         if asked.as_of not in (None, day.plan.as_of):
             return stored_histories(day.portfolio, account_ids, asked.as_of, judge)
         rows = [day.row_of.get(account_id, -1) for account_id in account_ids]
@@ -149,8 +147,8 @@ class Desk:
         return [answer_of[name] for name in named]
 
     def _decide_now(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
-        bundle, plan, ledger = self.bundle(), _there(self.day).plan, _there(self.ledger)
-        policy = _there(_there(self.day).policy)
+        bundle, plan, ledger = self.bundle(), there(self.day).plan, there(self.ledger)
+        policy = there(there(self.day).policy)
         as_of = asked.as_of or plan.as_of
         histories = self.histories(asked, partial(policy.judge, as_of=as_of))
         records, rows = [], []
@@ -167,11 +165,11 @@ class Desk:
 
     def plan(self) -> CurrentPlan:
         """The plan in force."""
-        return _there(self.day).plan
+        return there(self.day).plan
 
     def decision(self, decision_id: str) -> StoredRecord:
         """A decision's record; ``unknown_decision`` for anything else the ledger may hold."""
-        found = _there(self.ledger).get(decision_id)
+        found = there(self.ledger).get(decision_id)
         if found.kind != DECISION:
             raise UnknownDecisionError(
                 f"Record {decision_id} is no decision but of kind {found.kind}. Check the id.",
@@ -183,9 +181,7 @@ class Desk:
 
     def decisions_of(self, account_id: str, limit: int) -> list[StoredRecord]:
         """One account's decisions, newest first."""
-        return [
-            record for record in _there(self.ledger).for_account(account_id, limit=limit) if record.kind == DECISION
-        ]
+        return [record for record in there(self.ledger).for_account(account_id, limit=limit) if record.kind == DECISION]
 
     def close(self) -> None:
         """Close the ledger and the portfolio."""
@@ -224,41 +220,6 @@ def _records(blocks: Iterable[pa.Table], as_of: date) -> list[Record]:
     ]
 
 
-def open_desk(settings: Settings) -> Desk:
-    """Load bundle, ledger, plan and portfolio; never fails, but keeps for each part why it is missing."""
-    champion = _or_refusal(lambda: _warm_champion(settings))
-    ledger = _or_refusal(lambda: _open_ledger(settings))
-    day = _or_refusal(lambda: _open_day(settings, _there(champion)[1], _there(ledger)))
-    return Desk(champion, ledger, day)
-
-
-def _open_ledger(settings: Settings) -> Ledger:
-    """The ledger that the nightly run has made; starting a service makes none."""
-    if not settings.ledger_path.is_file():
-        raise NotReadyError(
-            "There is no ledger yet, so nothing can be recorded. Make a plan with `scoring plan`.", field="ledger"
-        )
-    return Ledger.open(settings.ledger_path)
-
-
-def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
-    """The champion, with everything that is built once: leaf tables, compiled kernels, the feature query."""
-    pin, bundle = load_champion(settings.home)
-    _ = bundle.leaf_tables, feature_spec_hash()
-    return pin, bundle
-
-
-def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger) -> Day:
-    plan = read_current_plan(settings.home)
-    portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
-    refuse_stale_plan(plan, portfolio, ledger)
-    refuse_other_currency(portfolio, bundle)
-    frame = build(portfolio, plan.as_of, min_dpd=0)
-    score(bundle, frame.take(np.arange(min(len(frame), 1))))
-    policy = _or_refusal(lambda: policy_of(plan))
-    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy)
-
-
 def _known(portfolio: Portfolio, account_ids: tuple[str, ...]) -> frozenset[str]:
     cursor = portfolio.connection.cursor()
     try:
@@ -270,19 +231,7 @@ def _known(portfolio: Portfolio, account_ids: tuple[str, ...]) -> frozenset[str]
         cursor.close()
 
 
-def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:
-    try:
-        return load()
-    except ScoringError as error:
-        return error
-    except (duckdb.Error, OSError) as error:
-        return NotReadyError(
-            f"The state folder cannot be read to its end ({type(error).__name__}). Restore it, or make the plan again.",
-            got=type(error).__name__,
-        )
-
-
-def _there(part: Loaded | ScoringError) -> Loaded:
+def there(part: Loaded | ScoringError) -> Loaded:
     """The part, or a fresh copy of why it is missing: a fault of the state, not of the request (409)."""
     if not isinstance(part, ScoringError):
         return part

@@ -15,8 +15,9 @@ import bentoml
 import serving.source_path  # noqa: F401 - the imports below need it in a bento
 from scoring.errors import ScoringError
 from serving.app import equip, make_app
-from serving.desk import Desk, open_desk
+from serving.desk import Desk
 from serving.edge import App, Receive, Scope, Send, log, write_log_lines
+from serving.opening import open_desk
 from serving.serve import refuse_open_host
 from serving.settings import read_settings
 

@@ -1,8 +1,7 @@
-"""What goes over the wire: request and answer shapes, and how a body that does not fit is refused.
+"""What a request may say, and how a body that does not fit is refused.
 
 Bodies are parsed strictly: a number is no text, and a key that is not known is named and refused, because a misspelt
-key that is silently dropped would change an answer. Answers are written from columns, not from these models; a test
-holds them to each other.
+key that is silently dropped would change an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from scoring.errors import BadRequestError
-from scoring.vocabulary import Bucket, Channel, Evidence, Segment, Treatment
+from scoring.vocabulary import Channel
 
 MOST_ACCOUNTS: Final = 10_000
 MOST_BODY_BYTES: Final = 50_000_000
@@ -22,7 +21,6 @@ MOST_ROWS_A_PAGE: Final = 500
 
 AccountId = Annotated[str, Field(min_length=1, max_length=200)]
 Row = dict[str, Any]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class TooLargeError(BadRequestError):
@@ -31,11 +29,13 @@ class TooLargeError(BadRequestError):
     http_status = 413
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Exact types, and no key but the stated ones."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class AccountHistory(_Strict):
+class AccountHistory(Strict):
     """One account's event tables by name. An absent table is *not observed*, an empty one *observed and empty*."""
 
     accounts: Annotated[list[Row], Field(min_length=1, max_length=1)]
@@ -57,7 +57,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
 
 
-class AccountsRequest(_Strict):
+class AccountsRequest(Strict):
     """Which accounts: ``account_ids`` of the current portfolio, or whole histories under ``accounts``; never both.
 
     ``as_of`` is the day by whose end everything used was known. It may be left out for stored accounts (the current
@@ -83,168 +83,6 @@ class QueueQuery(BaseModel):
     channel: Channel | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS_A_PAGE)] = 50
     cursor: Annotated[str, Field(max_length=500)] | None = None
-
-
-class Reason(_Strict):
-    """A group of features that moved a score: its contribution in log-odds, its strongest feature and value."""
-
-    group: str
-    contribution: float
-    feature: str
-    value: float | None
-
-
-class Explained(_Strict):
-    """A score in log-odds: ``expected_margin`` plus all contributions is ``margin``; the strongest are reasons."""
-
-    margin: float
-    expected_margin: float
-    reasons: Annotated[list[Reason], Field(max_length=4)]
-
-
-class ExplainedScores(_Strict):
-    """The two explained scores, on the scale of log-odds."""
-
-    willingness: Explained
-    ability: Explained
-
-
-class AccountScore(_Strict):
-    """One account's scores: the columns of ``scores.parquet``, to the last bit, and why."""
-
-    account_id: str
-    as_of: date
-    dpd: Annotated[int, Field(ge=0)]
-    bucket: Bucket
-    past_due_cents: int
-    cure_amount_cents: int
-    w_none: Probability
-    w_logged: Probability
-    w_sms: Probability
-    w_app_push: Probability
-    w_email: Probability
-    w_online_cs: Probability
-    w_ai_voice: Probability
-    w_agent_call: Probability
-    w_letter: Probability
-    w_field_visit: Probability
-    w_legal_referral: Probability
-    ability: Probability
-    p_full: Probability
-    payable_low_cents: int
-    payable_mid_cents: int
-    payable_high_cents: int
-    segment: Segment
-    evidence: Evidence
-    explained: ExplainedScores
-
-
-class ScoreAnswer(_Strict):
-    """Scores in the order asked. Nothing is recorded."""
-
-    as_of: date
-    bundle_id: str
-    scores: list[AccountScore]
-
-
-class Decision(_Strict):
-    """One decision, as in ``decisions.parquet``; ``trigger`` says whether the nightly plan or this request made it."""
-
-    decision_id: str
-    account_id: str
-    as_of: date
-    channel: Channel
-    treatment: Treatment
-    rank: int
-    priority_value_cents: int
-    runner_up_channel: Channel
-    propensity: float
-    explored: bool
-    holdout: bool
-    needs_review: bool
-    reason: str
-    trigger: str
-
-
-class DecisionsAnswer(_Strict):
-    """Decisions in the order asked; each is in the ledger before it is answered."""
-
-    as_of: date
-    bundle_id: str
-    decisions: list[Decision]
-
-
-class QueueRow(_Strict):
-    """One place in a queue."""
-
-    channel: Channel
-    rank: int
-    account_id: str
-    treatment: Treatment
-    priority_value_cents: int
-    bucket: Bucket
-    dpd: int
-    past_due_cents: int
-    cure_amount_cents: int
-    payable_low_cents: int
-    payable_mid_cents: int
-    payable_high_cents: int
-    segment: Segment
-    evidence: Evidence
-    runner_up_channel: Channel
-    needs_review: bool
-    decision_id: str
-
-
-class QueueAnswer(_Strict):
-    """A page of the current plan's queue; ``next_cursor`` is null on the last one."""
-
-    run_id: str
-    as_of: date
-    rows: list[QueueRow]
-    next_cursor: str | None
-
-
-class RecordAnswer(_Strict):
-    """A decision record as the ledger holds it."""
-
-    decision_id: str
-    account_id: str | None
-    as_of: date | None
-    batch_id: str | None
-    recorded_at: str
-    body: dict[str, Any]
-    integrity: dict[str, Any]
-
-
-class HistoryAnswer(_Strict):
-    """One account's decision records, newest first."""
-
-    account_id: str
-    decisions: list[RecordAnswer]
-
-
-class ReadyAnswer(_Strict):
-    """What the service answers with."""
-
-    ready: bool
-    bundle_id: str
-    bundle_version: str
-    plan_run_id: str
-    plan_bundle_id: str
-    as_of: date
-    n_accounts: int
-    n_decisions: int
-
-
-class ErrorAnswer(_Strict):
-    """Every refusal: a stable code, a sentence for a person, and what was at fault."""
-
-    code: str
-    message: str
-    field: str | None
-    got: Any
-    expected: Any
 
 
 def parse_accounts(body: bytes) -> AccountsRequest:

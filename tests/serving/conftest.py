@@ -17,8 +17,9 @@ from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, write_bundle
 from scoring.scores.pins import Pin, write_pin
 from serving.app import equip, make_app
-from serving.desk import Desk, open_desk
+from serving.desk import Desk
 from serving.nightly import NightlyRun, run_plan
+from serving.opening import open_desk
 from serving.settings import Settings
 from training.fitting import fit
 from training.recipe import read_recipe

@@ -13,7 +13,8 @@ from scoring.explanations import explain
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
 from serving.desk import Desk
-from serving.wire import AccountsRequest, DecisionsAnswer, HistoryAnswer, RecordAnswer
+from serving.shapes import DecisionsAnswer, HistoryAnswer, RecordAnswer
+from serving.wire import AccountsRequest
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
 
 EARLIER = "2026-08-15"

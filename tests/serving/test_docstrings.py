@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from serving import answers, app, current_plan, desk, edge, histories, meters, openapi, serve, wire
+from serving import answers, app, current_plan, desk, edge, histories, meters, openapi, opening, serve, shapes, wire
 
-MODULES = (answers, app, current_plan, desk, edge, histories, meters, openapi, serve, wire)
+MODULES = (answers, app, current_plan, desk, edge, histories, meters, openapi, opening, serve, shapes, wire)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

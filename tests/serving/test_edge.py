@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from serving.app import equip, make_app
 from serving.desk import Desk
 from serving.edge import LOG
-from serving.wire import ErrorAnswer
+from serving.shapes import ErrorAnswer
 from tests.serving.conftest import client_of
 
 

@@ -8,13 +8,18 @@ import pytest
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from serving import wire
+from serving import shapes, wire
 from serving.openapi import example_answer, example_bodies
 
 SHAPES = (
-    wire.ReadyAnswer, wire.ScoreAnswer, wire.DecisionsAnswer, wire.QueueAnswer, wire.RecordAnswer, wire.HistoryAnswer,
-    wire.ErrorAnswer,
-)  # fmt: skip
+    shapes.ReadyAnswer,
+    shapes.ScoreAnswer,
+    shapes.DecisionsAnswer,
+    shapes.QueueAnswer,
+    shapes.RecordAnswer,
+    shapes.HistoryAnswer,
+    shapes.ErrorAnswer,
+)
 
 
 @pytest.fixture(scope="module")

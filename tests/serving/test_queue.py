@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from scoring.vocabulary import CONTACT_CHANNELS
-from serving.wire import QueueAnswer
+from serving.shapes import QueueAnswer
 from tests.serving.conftest import Home
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from serving.desk import Desk, open_desk
-from serving.wire import ReadyAnswer
+from serving.desk import Desk
+from serving.opening import open_desk
+from serving.shapes import ReadyAnswer
 from tests.serving.conftest import AS_OF, Home, client_of, settings_of
 
 Spoil = Callable[[Path], object]

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 from scoring.errors import BadRequestError
 from scoring.portfolio.reading import SMALLEST
 from serving.desk import Desk
-from serving.wire import ErrorAnswer, parse_accounts
+from serving.shapes import ErrorAnswer
+from serving.wire import parse_accounts
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
 
 DAY = AS_OF.isoformat()

@@ -18,7 +18,7 @@ from scoring.portfolio.reading import read_portfolio
 from scoring.scores.pins import load_champion
 from scoring.scores.scores import score
 from serving.desk import Desk
-from serving.wire import ScoreAnswer
+from serving.shapes import ScoreAnswer
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
 
 EARLIER = date(2026, 8, 15)

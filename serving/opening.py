@@ -1,0 +1,68 @@
+"""Opening the desk: everything is loaded once, and what cannot be loaded is kept as the refusal that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+
+from scoring.errors import NotReadyError, ScoringError
+from scoring.features.builder import build, feature_spec_hash
+from scoring.ledger.store import Ledger
+from scoring.portfolio.reading import read_portfolio
+from scoring.scores.bundle import Bundle
+from scoring.scores.pins import Pin, load_champion
+from scoring.scores.scores import score
+from serving.contact_policy import policy_of
+from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
+from serving.desk import Day, Desk, Loaded, there
+from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
+from serving.settings import Settings
+
+
+def open_desk(settings: Settings) -> Desk:
+    """Load bundle, ledger, plan and portfolio; never fails, but keeps for each part why it is missing."""
+    champion = _or_refusal(lambda: _warm_champion(settings))
+    ledger = _or_refusal(lambda: _open_ledger(settings))
+    day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
+    return Desk(champion, ledger, day)
+
+
+def _open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the nightly run has made; starting a service makes none."""
+    if not settings.ledger_path.is_file():
+        raise NotReadyError(
+            "There is no ledger yet, so nothing can be recorded. Make a plan with `scoring plan`.", field="ledger"
+        )
+    return Ledger.open(settings.ledger_path)
+
+
+def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
+    """The champion, with everything that is built once: leaf tables, compiled kernels, the feature query."""
+    pin, bundle = load_champion(settings.home)
+    _ = bundle.leaf_tables, feature_spec_hash()
+    return pin, bundle
+
+
+def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger) -> Day:
+    plan = read_current_plan(settings.home)
+    portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
+    refuse_stale_plan(plan, portfolio, ledger)
+    refuse_other_currency(portfolio, bundle)
+    frame = build(portfolio, plan.as_of, min_dpd=0)
+    score(bundle, frame.take(np.arange(min(len(frame), 1))))
+    policy = _or_refusal(lambda: policy_of(plan))
+    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy)
+
+
+def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:
+    try:
+        return load()
+    except ScoringError as error:
+        return error
+    except (duckdb.Error, OSError) as error:
+        return NotReadyError(
+            f"The state folder cannot be read to its end ({type(error).__name__}). Restore it, or make the plan again.",
+            got=type(error).__name__,
+        )

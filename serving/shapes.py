@@ -1,0 +1,175 @@
+"""The shapes of answers, for OpenAPI. Answers are written from columns; tests hold the two to each other."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from scoring.vocabulary import Bucket, Channel, Evidence, Segment, Treatment
+from serving.wire import Strict
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Reason(Strict):
+    """A group of features that moved a score: its contribution in log-odds, its strongest feature and value."""
+
+    group: str
+    contribution: float
+    feature: str
+    value: float | None
+
+
+class Explained(Strict):
+    """A score in log-odds: ``expected_margin`` plus all contributions is ``margin``; the strongest are reasons."""
+
+    margin: float
+    expected_margin: float
+    reasons: Annotated[list[Reason], Field(max_length=4)]
+
+
+class ExplainedScores(Strict):
+    """The two explained scores, on the scale of log-odds."""
+
+    willingness: Explained
+    ability: Explained
+
+
+class AccountScore(Strict):
+    """One account's scores: the columns of ``scores.parquet``, to the last bit, and why."""
+
+    account_id: str
+    as_of: date
+    dpd: Annotated[int, Field(ge=0)]
+    bucket: Bucket
+    past_due_cents: int
+    cure_amount_cents: int
+    w_none: Probability
+    w_logged: Probability
+    w_sms: Probability
+    w_app_push: Probability
+    w_email: Probability
+    w_online_cs: Probability
+    w_ai_voice: Probability
+    w_agent_call: Probability
+    w_letter: Probability
+    w_field_visit: Probability
+    w_legal_referral: Probability
+    ability: Probability
+    p_full: Probability
+    payable_low_cents: int
+    payable_mid_cents: int
+    payable_high_cents: int
+    segment: Segment
+    evidence: Evidence
+    explained: ExplainedScores
+
+
+class ScoreAnswer(Strict):
+    """Scores in the order asked. Nothing is recorded."""
+
+    as_of: date
+    bundle_id: str
+    scores: list[AccountScore]
+
+
+class Decision(Strict):
+    """One decision, as in ``decisions.parquet``; ``trigger`` says whether the nightly plan or this request made it."""
+
+    decision_id: str
+    account_id: str
+    as_of: date
+    channel: Channel
+    treatment: Treatment
+    rank: int
+    priority_value_cents: int
+    runner_up_channel: Channel
+    propensity: float
+    explored: bool
+    holdout: bool
+    needs_review: bool
+    reason: str
+    trigger: str
+
+
+class DecisionsAnswer(Strict):
+    """Decisions in the order asked; each is in the ledger before it is answered."""
+
+    as_of: date
+    bundle_id: str
+    decisions: list[Decision]
+
+
+class QueueRow(Strict):
+    """One place in a queue."""
+
+    channel: Channel
+    rank: int
+    account_id: str
+    treatment: Treatment
+    priority_value_cents: int
+    bucket: Bucket
+    dpd: int
+    past_due_cents: int
+    cure_amount_cents: int
+    payable_low_cents: int
+    payable_mid_cents: int
+    payable_high_cents: int
+    segment: Segment
+    evidence: Evidence
+    runner_up_channel: Channel
+    needs_review: bool
+    decision_id: str
+
+
+class QueueAnswer(Strict):
+    """A page of the current plan's queue; ``next_cursor`` is null on the last one."""
+
+    run_id: str
+    as_of: date
+    rows: list[QueueRow]
+    next_cursor: str | None
+
+
+class RecordAnswer(Strict):
+    """A decision record as the ledger holds it."""
+
+    decision_id: str
+    account_id: str | None
+    as_of: date | None
+    batch_id: str | None
+    recorded_at: str
+    body: dict[str, Any]
+    integrity: dict[str, Any]
+
+
+class HistoryAnswer(Strict):
+    """One account's decision records, newest first."""
+
+    account_id: str
+    decisions: list[RecordAnswer]
+
+
+class ReadyAnswer(Strict):
+    """What the service answers with."""
+
+    ready: bool
+    bundle_id: str
+    bundle_version: str
+    plan_run_id: str
+    plan_bundle_id: str
+    as_of: date
+    n_accounts: int
+    n_decisions: int
+
+
+class ErrorAnswer(Strict):
+    """Every refusal: a stable code, a sentence for a person, and what was at fault."""
+
+    code: str
+    message: str
+    field: str | None
+    got: Any
+    expected: Any
