@@ -12,7 +12,7 @@ threads. Inside the query accounts go by ``account_no``, a number, since joins a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -21,21 +21,21 @@ import ibis
 from scoring.vocabulary import QUALIFYING_KINDS
 
 Tables = Mapping[str, Any]
-SPENT: Final = ("purchases_cents", "cash_advances_cents", "interest_and_fees_cents")
 _NEVER: Final = date(9999, 12, 31)
 
 
-def numbered(known: Tables, stage: Callable[[str, Any], Any]) -> dict[str, Any]:
+def numbered(known: Tables, accounts: Any) -> dict[str, Any]:
     """The known tables with ``account_no``, the number of the account within this query, in place of its id.
 
-    ``numbers`` has both; ``inflows`` belong to customers and stay as they are. Rows of accounts that are not known yet are
-    left out.
+    Parameters
+    ----------
+    known : mapping of tables
+        Tables with ``account_id``, as known on the as-of day.
+    accounts : table
+        ``account_id`` and ``account_no``. Rows of other accounts are left out.
     """
-    numbers = stage("numbers", known["accounts"].mutate(account_no=ibis.row_number()))
-    keys = numbers.select("account_id", "account_no")
-    of_accounts = ("statements", "payments", "contacts", "promises", "standings")
-    tables = {name: without(known[name].join(keys, "account_id"), "account_id") for name in of_accounts}
-    return {"accounts": numbers, "inflows": known["inflows"], **tables}
+    keys = accounts.select("account_id", "account_no")
+    return {name: without(table.join(keys, "account_id"), "account_id") for name, table in known.items()}
 
 
 def qualifying_payments(payments: Any) -> Any:
@@ -64,22 +64,18 @@ def qualifying_payments(payments: Any) -> Any:
     return counted.mutate(paid_on=counted.paid_at.date())
 
 
-def paid_by_cycle(statements: Any, payments: Any) -> Any:
-    """What was paid from the day of each statement until the day before the next.
+def billed_cycles(statements: Any, payments: Any) -> Any:
+    """Every statement with what was paid from its day until the day before the next.
 
     Returns
     -------
-    table, one row per statement that was followed by a qualifying payment
-        ``account_no``, ``statement_on``, ``paid_cents``, ``paid_by_due_cents``, ``n_paid``, ``first_paid_on``. Payments before
-        the first statement are in no cycle: they paid for nothing that was asked.
+    table, one row per statement
+        The columns of ``statements``; ``paid_cents``, ``paid_by_due_cents``, ``n_paid`` (0 where nothing was), and
+        ``first_paid_on``. Payments before the first statement are in no cycle: they paid for nothing that was asked.
     """
     in_order = ibis.window(group_by="account_no", order_by="statement_on")
-    spans = statements.select(
-        "account_no",
-        "statement_on",
-        "due_on",
-        next_on=statements.statement_on.lead(1).over(in_order).coalesce(ibis.date(_NEVER)),
-    )
+    next_on = statements.statement_on.lead(1).over(in_order).coalesce(ibis.date(_NEVER))
+    spans = statements.select("account_no", "statement_on", "due_on", next_on=next_on)
     paid = qualifying_payments(payments).select("account_no", "paid_on", "amount_cents")
     inside = paid.join(
         spans,
@@ -89,71 +85,65 @@ def paid_by_cycle(statements: Any, payments: Any) -> Any:
             paid.paid_on < spans.next_on,
         ],
     )
-    return inside.group_by(["account_no", "statement_on"]).agg(
-        paid_cents=inside.amount_cents.sum().cast("int64"),
-        paid_by_due_cents=inside.amount_cents.sum(where=inside.paid_on <= inside.due_on).coalesce(0).cast("int64"),
+    sums = inside.group_by(["account_no", "statement_on"]).agg(
+        paid_cents=inside.amount_cents.sum(),
+        paid_by_due_cents=inside.amount_cents.sum(where=inside.paid_on <= inside.due_on),
         n_paid=inside.count(),
         first_paid_on=inside.paid_on.min(),
     )
+    joined = statements.left_join(sums, ["account_no", "statement_on"])
+    counted = {name: joined[name].coalesce(0) for name in ("paid_cents", "paid_by_due_cents", "n_paid")}
+    return joined.select(*statements.columns, "first_paid_on", **counted)
 
 
-def walk(statements: Any, paid: Any) -> Any:
+def walk(billed: Any) -> Any:
     """Every statement with the minimums required and covered when it was cut.
 
     Parameters
     ----------
-    statements : table
-        Statements known on the as-of day.
-    paid : table
-        The result of `paid_by_cycle` on them.
+    billed : table
+        The result of `billed_cycles`.
 
     Returns
     -------
     table, one row per statement
-        ``account_no``, ``statement_on``, ``due_on``, ``minimum_cents`` (0 where the source has none: ``has_minimum``),
-        ``reported_dpd`` (read where it has none), ``cycle_no`` (1 = the latest), ``required_cents`` (all minimums so far), ``covered_cents`` (of them, what was paid before this statement was
-        cut), ``covered_after_cents`` (before the next one, or by the as-of day), and the columns of `paid_by_cycle`.
+        ``account_no``, ``statement_on``, ``due_on``, ``minimum_due_cents``, ``reported_dpd``, ``cycle_no`` (1 = the latest),
+        ``required_cents`` (all minimums so far), ``covered_cents`` (of them, what was paid before this statement was cut),
+        ``covered_after_cents`` (before the next one, or by the as-of day).
     """
-    key = ["account_no", "statement_on"]
-    joined = without(statements.left_join(paid, key), "account_no_right", "statement_on_right")
-    billed = joined.select(
-        *key,
-        "due_on",
-        "first_paid_on",
-        reported_dpd=joined.minimum_due_cents.isnull().ifelse(joined.reported_dpd, 0),
-        has_minimum=joined.minimum_due_cents.notnull(),
-        minimum_cents=joined.minimum_due_cents.coalesce(0),
-        paid_cents=joined.paid_cents.coalesce(0),
-        paid_by_due_cents=joined.paid_by_due_cents.coalesce(0),
-        n_paid=joined.n_paid.coalesce(0),
-    )
+    kept = ("account_no", "statement_on", "due_on", "minimum_due_cents", "reported_dpd")
+    billed = billed.select(*kept, "paid_cents")
+    minimum_cents = billed.minimum_due_cents.coalesce(0)
     until_then = ibis.window(group_by="account_no", order_by="statement_on", preceding=None, following=0)
     from_then_on = ibis.window(group_by="account_no", order_by="statement_on", preceding=0, following=None)
     summed = billed.mutate(
         cycle_no=billed.count().over(from_then_on),
-        required_cents=billed.minimum_cents.sum().over(until_then).cast("int64"),
-        paid_so_far=billed.paid_cents.sum().over(until_then).cast("int64"),
+        required_cents=minimum_cents.sum().over(until_then),
+        paid_so_far=billed.paid_cents.sum().over(until_then),
     )
     # The running sum is lowest just before statements are cut. Whatever it fell below 0 by was paid in excess: it covers nothing.
-    before_cut = summed.required_cents - summed.minimum_cents - (summed.paid_so_far - summed.paid_cents)
-    walked = summed.mutate(lowest=ibis.least(before_cut.min().over(until_then), 0))
-    after = ibis.least(walked.lowest, walked.required_cents - walked.paid_so_far)
-    walked = walked.mutate(
-        covered_cents=walked.paid_so_far - walked.paid_cents + walked.lowest,
-        covered_after_cents=walked.paid_so_far + after,
+    paid_before = summed.paid_so_far - summed.paid_cents
+    before_cut = summed.required_cents - summed.minimum_due_cents.coalesce(0) - paid_before
+    walked = summed.mutate(excess=-ibis.least(before_cut.min().over(until_then), 0))
+    after = ibis.greatest(walked.excess, walked.paid_so_far - walked.required_cents)
+    return walked.select(
+        *kept,
+        *("cycle_no", "required_cents"),
+        covered_cents=walked.paid_so_far - walked.paid_cents - walked.excess,
+        covered_after_cents=walked.paid_so_far - after,
     )
-    return without(walked, "paid_so_far", "lowest")
 
 
-def positions(known: Tables, walked: Any, as_of: Any, min_dpd: Any) -> Any:
+def positions(accounts: Any, billed: Any, walked: Any, as_of: Any, min_dpd: Any) -> Any:
     """Where each account with a statement stands at the end of ``as_of``, if it is ``min_dpd`` days past due or more.
 
     Parameters
     ----------
-    known : mapping of tables
-        The result of `numbered`.
-    walked : table
-        The result of `walk`.
+    accounts : table
+        Accounts known on the as-of day, numbered.
+    billed, walked : tables
+        The results of `billed_cycles` and `walk`.
+    as_of, min_dpd : date and integer scalars
 
     Returns
     -------
@@ -161,11 +151,11 @@ def positions(known: Tables, walked: Any, as_of: Any, min_dpd: Any) -> Any:
         ``account_no``, ``account_id``, ``customer_id``, ``opened_on``, ``credit_limit_cents``, ``dpd`` (int, >= 0),
         ``past_due_cents``, ``cure_amount_cents`` (D: all unpaid minimums; the balance where the source has no minimum due),
         ``n_unpaid_minimums``, ``last_minimum_due_cents`` (null where the source has none), ``balance_cents``,
-        ``statement_on``, ``due_on``, and the holds ``is_charged_off``, ``is_deceased``, ``is_disputed``, ``is_on_kept_plan``.
+        ``statement_on``, ``due_on``.
     """
     latest = walked.filter(walked.cycle_no == 1).select("account_no", "statement_on", covered="covered_after_cents")
     unpaid = walked.join(latest.select("account_no", "covered"), "account_no")
-    left = ibis.greatest(ibis.least(unpaid.required_cents - unpaid.covered, unpaid.minimum_cents), 0)
+    left = ibis.greatest(ibis.least(unpaid.required_cents - unpaid.covered, unpaid.minimum_due_cents.coalesce(0)), 0)
     unpaid = unpaid.mutate(left_cents=left, is_overdue=(left > 0) & (unpaid.due_on < as_of))
     owed = unpaid.group_by("account_no").agg(
         open_cents=unpaid.left_cents.sum().cast("int64"),
@@ -173,8 +163,8 @@ def positions(known: Tables, walked: Any, as_of: Any, min_dpd: Any) -> Any:
         n_overdue=unpaid.count(where=unpaid.is_overdue),
         oldest_overdue_on=unpaid.due_on.min(where=unpaid.is_overdue),
     )
-    accounts = known["accounts"].select("account_no", "account_id", "customer_id", "opened_on", "credit_limit_cents")
-    here = known["statements"].join(latest, ["account_no", "statement_on"])
+    accounts = accounts.select("account_no", "account_id", "customer_id", "opened_on", "credit_limit_cents")
+    here = billed.join(latest, ["account_no", "statement_on"])
     here = here.join(owed, "account_no").join(accounts, "account_no")
     is_reported = here.minimum_due_cents.isnull()
     reported = here.reported_dpd.coalesce(0)
@@ -191,11 +181,17 @@ def positions(known: Tables, walked: Any, as_of: Any, min_dpd: Any) -> Any:
         statement_on=here.statement_on,
         due_on=here.due_on,
     )
-    return _with_holds(placed.filter(placed.dpd >= min_dpd), known["standings"])
+    return placed.filter(placed.dpd >= min_dpd)
 
 
-def _with_holds(placed: Any, standings: Any) -> Any:
-    """Add the standings that take an account out of scoring: charged off, deceased, disputed, on a kept plan."""
+def with_holds(placed: Any, standings: Any) -> Any:
+    """Add the standings that take an account out of scoring: charged off, deceased, disputed, on a kept plan.
+
+    Returns
+    -------
+    table, one row per account
+        The columns of ``placed``; ``is_charged_off``, ``is_deceased``, ``is_disputed``, ``is_on_kept_plan`` (bool).
+    """
     open_now = standings.filter(standings.until_at.isnull())
 
     def has(*kinds: str) -> Any:
@@ -218,15 +214,13 @@ def _with_holds(placed: Any, standings: Any) -> Any:
     return without(marked, "plan_signed", "plan_breached")
 
 
-def cycles(known: Tables, walked: Any, placed: Any, as_of: Any) -> Any:
+def cycles(billed: Any, walked: Any, placed: Any, as_of: Any) -> Any:
     """One row per billing cycle of the accounts in question, with what was paid in it and the days past due when it was cut.
 
     Parameters
     ----------
-    known : mapping of tables
-        The result of `numbered`.
-    walked, placed : tables
-        The results of `walk` and `positions`.
+    billed, walked, placed : tables
+        The results of `billed_cycles`, `walk` and `positions`.
 
     Returns
     -------
@@ -241,25 +235,23 @@ def cycles(known: Tables, walked: Any, placed: Any, as_of: Any) -> Any:
     dated = asked.left_join(minimums, _is_oldest_unpaid(asked, minimums))
     behind = ibis.greatest(dated.statement_on.delta(dated.oldest_due_on, unit="day").coalesce(0), 0)
     aged = dated.select(
-        *("account_no", "statement_on", "due_on", "cycle_no", "credit_limit_cents"),
-        *("paid_cents", "paid_by_due_cents", "n_paid", "first_paid_on"),
-        dpd=dated.has_minimum.ifelse(behind, dated.reported_dpd),
+        *("account_no", "statement_on", "cycle_no", "credit_limit_cents"),
+        dpd=dated.minimum_due_cents.isnull().ifelse(dated.reported_dpd, behind),
         is_closed=dated.cycle_no > 1,
         age_days=as_of.delta(dated.statement_on, unit="day"),
     )
     in_order = ibis.window(group_by="account_no", order_by="statement_on")
     aged = aged.mutate(dpd_before=aged.dpd.lag(1).over(in_order))
-    stated = known["statements"].select("account_no", "statement_on", "balance_cents", "minimum_due_cents", *SPENT)
-    return aged.join(stated, ["account_no", "statement_on"])
+    return aged.join(without(billed, "reported_dpd", "known_at"), ["account_no", "statement_on"])
 
 
 def _covering(walked: Any) -> Any:
     """Each minimum as the range of covered amounts at which it is the oldest unpaid one: minimums are paid oldest first."""
-    minimums = walked.filter(walked.minimum_cents > 0)
+    minimums = walked.filter(walked.minimum_due_cents > 0)
     return minimums.select(
         minimum_of=minimums.account_no,
         oldest_due_on=minimums.due_on,
-        paid_from=minimums.required_cents - minimums.minimum_cents,
+        paid_from=minimums.required_cents - minimums.minimum_due_cents,
         paid_up_at=minimums.required_cents,
     )
 

@@ -68,8 +68,12 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
     """
     counted = qualifying_payments(payments)
     counted = counted.mutate(age_days=as_of.delta(counted.paid_on, unit="day"))
-    in_order = ibis.window(group_by="account_no", order_by=["paid_on", "payment_id"])
-    counted = counted.mutate(gap_days=counted.paid_on.delta(counted.paid_on.lag(1).over(in_order), unit="day"))
+    in_order = ibis.window(group_by="account_no", order_by="paid_on")
+    of_account = ibis.window(group_by="account_no")
+    counted = counted.mutate(
+        gap_days=counted.paid_on.delta(counted.paid_on.lag(1).over(in_order), unit="day"),
+        is_on_last_day=counted.paid_on == counted.paid_on.max().over(of_account),
+    )
     year = counted.age_days < 365
     paid = {f"paid_cents_{w}d": counted.amount_cents.sum(where=counted.age_days < w) for w in WINDOWS}
     number = {f"n_payments_{w}d": counted.count(where=counted.age_days < w) for w in WINDOWS}
@@ -78,9 +82,7 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
         **paid,
         **number,
         days_since_last_payment=counted.age_days.min(),
-        last_payment_cents=counted.amount_cents.argmax(
-            ibis.struct({"on": counted.paid_on, "cents": counted.amount_cents, "id": counted.payment_id})
-        ),
+        last_payment_cents=counted.amount_cents.max(where=counted.is_on_last_day),
         largest_payment_cents_365d=counted.amount_cents.max(where=year),
         paid_cents_before_90d=counted.amount_cents.sum(where=before),
         longest_payment_gap_days_365d=counted.gap_days.max(where=year),
