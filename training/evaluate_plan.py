@@ -62,7 +62,7 @@ class Evaluation:
     bound_cents : float
         No assignment within the capacity is worth more.
     unmatched : int
-        Planned accounts of which the truth says nothing (late rows, returned payments), left out.
+        Planned contacts with accounts of which the truth says nothing (late rows, returned payments), left out.
     """
 
     as_of: date
@@ -113,7 +113,7 @@ def evaluate(
     """
     tell = progress or (lambda done, of: None)
     decisions, scores = _read_plan(plan)
-    truth = read_truth(folder, as_of or (None if decisions is None else decisions["as_of"].iloc[0]))
+    truth = read_truth(folder, as_of or _day_of(decisions))
     tell(1, 4)
     planned = None if decisions is None else _planned(decisions, truth)
     places = _places(truth, planned, capacity)
@@ -131,7 +131,7 @@ def evaluate(
         contrasts=_contrast_table(folder, truth),
         rates=base_rates(folder, truth_days_of(folder)),
         bound_cents=board.bound,
-        unmatched=0 if decisions is None else int((~decisions["account_id"].isin(truth.accounts["account_id"])).sum()),
+        unmatched=0 if decisions is None else _unmatched(decisions, truth),
     )
     if out is not None:
         write(evaluation, out)
@@ -177,6 +177,15 @@ def _read_plan(plan: Path | None) -> tuple[pd.DataFrame | None, pd.DataFrame | N
         )
     decisions, scores = (pd.read_parquet(plan / f"{name}.parquet") for name in ("decisions", "scores"))
     return (decisions, scores) if len(decisions) else (None, None)
+
+
+def _day_of(decisions: pd.DataFrame | None) -> date | None:
+    return None if decisions is None else pd.Timestamp(decisions["as_of"].iloc[0]).date()
+
+
+def _unmatched(decisions: pd.DataFrame, truth: Truth) -> int:
+    is_contact = decisions["channel"] != str(Channel.NONE)
+    return int((is_contact & ~decisions["account_id"].isin(truth.accounts["account_id"])).sum())
 
 
 def _planned(decisions: pd.DataFrame, truth: Truth) -> Choice:

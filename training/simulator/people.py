@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from training.simulator.parameters import CHANNELS, PERSONAS, BoolArray, FloatArray, IntArray, Parameters
 
@@ -110,19 +112,20 @@ class _Traits:
         p, n, rng = self.parameters, self.n, self.rng
         shares = p.by_persona("personas")
         persona = np.searchsorted(np.cumsum(shares) / shares.sum(), rng.random(n), side="right").clip(0, 5)
-        means, wish = rng.standard_normal((2, n))
+        own, wish = rng.standard_normal((2, n))
+        intent = p.by_persona("intent")[persona] + p.number("intent_sd") * wish
+        # Where traits are correlated, people of more resolve are people of more means, across and within kinds.
         rho = p.number("trait_correlation")
-        # More means make bills easier and, where traits are correlated, come with more resolve.
-        resolve = rho * means + np.sqrt(1 - rho**2) * wish
+        means = rho * ndtri((rankdata(intent) - 0.5) / n) + np.sqrt(1 - rho**2) * own
         income = p.number("income_median_cents") * np.exp(p.number("income_sigma") * means)
         is_stretched = persona == PERSONAS.index("overstretched")
-        essentials = self._share("essential_share", is_stretched) - 0.03 * means
-        other_debt = self._share("other_debt_share", is_stretched)
+        essentials = self._share("essential_share", is_stretched, means)
+        other_debt = self._share("other_debt_share", is_stretched, means)
         first, last = p.pair("habit_days")
         is_habitual = persona == PERSONAS.index("late_by_habit")
         return {
             "persona": persona,
-            "intent": p.by_persona("intent")[persona] + p.number("intent_sd") * resolve,
+            "intent": intent,
             "income": income,
             "essentials_daily": income * essentials.clip(0.2, 0.95) / MONTH_DAYS,
             "other_debt": income * other_debt.clip(0.0, 0.5),
@@ -144,10 +147,12 @@ class _Traits:
             "pays_lump": np.full(n, p.number("lumpy_share")),
         }
 
-    def _share(self, name: str, is_stretched: BoolArray) -> FloatArray:
+    def _share(self, name: str, is_stretched: BoolArray, means: FloatArray) -> FloatArray:
+        """A share of income that is spoken for; people of means have less of theirs spoken for."""
         usual, stretched = self.parameters.pair(name), self.parameters.pair(f"{name}_overstretched")
-        noise = self.rng.standard_normal(self.n)
-        return np.where(is_stretched, stretched[0] + stretched[1] * noise, usual[0] + usual[1] * noise)
+        slope = self.parameters.number("means_relieve")
+        noise = np.sqrt(1 - slope**2) * self.rng.standard_normal(self.n) - slope * means
+        return np.asarray(np.where(is_stretched, stretched[0] + stretched[1] * noise, usual[0] + usual[1] * noise))
 
     def _lognormal(self, name: str) -> FloatArray:
         median, sigma = self.parameters.pair(name)

@@ -77,6 +77,7 @@ def test_a_perfect_plan_is_recognised_and_its_capacity_is_everybody_elses(book: 
 
     contacts = judged.rules.set_index("rule")["contacts"].drop(["nothing", "feature ceiling", "truth oracle"])
     assert set(contacts) == {60}
+    assert judged.unmatched == 1
     assert value_of(judged, "plan") == pytest.approx(judged.bound_cents)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "capture.csv", "capture.png", "ceiling.csv", "contrasts.csv", "rates.csv", "rates.png", "rules.csv",
@@ -85,8 +86,8 @@ def test_a_perfect_plan_is_recognised_and_its_capacity_is_everybody_elses(book: 
 
 def a_plan(folder: Path, account_ids: pd.Series, choice: np.ndarray) -> Path:
     words = np.array([*map(str, CONTACT_CHANNELS), "none"])
-    as_of = [pd.Timestamp("2026-07-31").date()] * len(choice)
-    decisions = pd.DataFrame({"account_id": account_ids, "as_of": as_of, "channel": words[choice]})
+    decisions = pd.DataFrame({"account_id": account_ids, "as_of": pd.Timestamp("2026-07-31"), "channel": words[choice]})
+    decisions.loc[len(decisions)] = ["A999999", pd.Timestamp("2026-07-31"), "sms"]
     scores = pd.DataFrame({"account_id": account_ids, "w_none": 0.5, "ability": 0.8})
     scores["w_none"] += np.linspace(-0.3, 0.3, len(scores))
     decisions.to_parquet(folder / "decisions.parquet")

@@ -14,7 +14,7 @@ import pytest
 from scoring.errors import AsOfError, BadRequestError
 from scoring.portfolio.checking import check
 from scoring.portfolio.reading import read_portfolio
-from training.simulator import simulate
+from training.simulator import simulate, worlds
 
 Simulated = Callable[..., Path]
 
@@ -174,3 +174,11 @@ def test_the_truth_can_be_asked_for_any_day(tmp_path: Path):
     folder = simulate(tmp_path / "new", 200, seed=1, months=6, truth_on=[date(2026, 8, 1)])
 
     assert set(pd.read_parquet(folder / "truth" / "accounts.parquet")["as_of"]) == {date(2026, 8, 1)}
+
+
+def test_the_documentation_names_every_world_and_every_column_of_the_truth(simulated: Simulated):
+    text = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    folder = simulated(accounts=300, months=6, truth=True) / "truth"
+    columns = {name for table in ("accounts", "outcomes") for name in pd.read_parquet(folder / f"{table}.parquet")}
+
+    assert [name for name in {*worlds(), *columns} if f"`{name}`" not in text] == []
