@@ -21,7 +21,7 @@ from training.simulator.people import People
 from training.simulator.state import ALL, NEVER, Rows, State, days_past_due, past_due_cents
 
 MATERIALITY_CENTS: Final = 10_000
-"""Past-due amounts below this are left alone (DESIGN 3)."""
+"""Past-due amounts below this are left alone, as in the default recipe."""
 
 _CODE = {channel: code for code, channel in enumerate(CHANNELS)}
 

@@ -31,7 +31,7 @@ from training.simulator.step import step
 HORIZON_DAYS: Final = 30
 POSTING_LAG_DAYS: Final = 10
 TAU_CENTS: Final = 5_000
-"""The token payment of DESIGN 3: 50 major units, or a tenth of the last minimum due if that is more."""
+"""The least token payment of the default recipe: 50 major units, or a tenth of the last minimum due if that is more."""
 
 _ROWS_AT_ONCE: Final = 40_000
 

@@ -69,7 +69,7 @@ def test_a_text_message_does_what_it_did_in_the_trial(book: Callable[[str], Path
 
     cured = effect(truth, "p_full", Channel.SMS)[is_early]
 
-    # +2.4 points cured, 95 % interval 1.68 to 3.12 (SCIENCE 2.5, [S25]); half a point for our own noise.
+    # +2.4 points cured, 95 % interval 1.68 to 3.12 (Campbell, Grant and Thorp 2022); half a point for our own noise.
     assert 0.0168 - 0.005 < cured.mean() < 0.0312 + 0.005
 
 
