@@ -136,7 +136,19 @@ def policy_facts(lawful: Lawfulness | None, operations: Operations) -> dict[str,
     """What decided which channels were open: profile, version, hash, approval, operations; or that there was no profile."""
     if lawful is None:
         return {"profile": None, "note": "no contact-policy profile: only holds and the treatment table restricted channels"}
-    return {**lawful.facts, "operations": {name: bool(fact) for name, fact in sorted(operations.facts.items())}}
+    return {**lawful.facts, "operations": _operations_facts(operations)}
+
+
+def _operations_facts(operations: Operations) -> dict[str, Any]:
+    """The operations as they were given, flat, so that `Operations.read` takes them back."""
+    until = operations.contacts_complete_until
+    stated = {
+        "collector": operations.collector,
+        "overlays_by_region": None if operations.overlays_by_region is None else {r: list(o) for r, o in operations.overlays_by_region.items()},
+        "contacts_complete_until": None if until is None else until.isoformat(),
+        "contacts_max_lag_hours": operations.contacts_max_lag_hours,
+    }
+    return {**{name: value for name, value in stated.items() if value is not None}, **operations.facts}
 
 
 def circumstances(

@@ -46,32 +46,52 @@ def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
     PortfolioError
         ``bad_portfolio``: fewer than 200 rows, or only one outcome, so nothing can be learned.
     """
-    values, willing, share = _stacked(snapshots)
-    aside = np.concatenate(
-        [is_held_out(s.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration") for s in snapshots]
-    )
     boosters = fit_scores(snapshots, recipe)
+    payers = [_population(one, recipe.split["ability_population"]) for one in snapshots]
+    values, _, share = _stacked(payers)
+    aside = np.concatenate(
+        [is_held_out(one.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration") for one in payers]
+    )
+    queue = np.concatenate([one.in_queue for one in payers])
     paid = ~np.isnan(share)
     boosters["full_payment"] = _booster(values[paid], (share[paid] >= FULL).astype(float), "binary", recipe)
     proper = paid & ~aside
     for name, quantile in _quantiles(recipe.payable["coverage"]).items():
         boosters[name] = _booster(values[proper], share[proper], "quantile", recipe, alpha=quantile)
-    held = paid & aside
+    held = paid & aside & queue  # the interval is for the queue, so it is widened on the queue
     margin = conformal_margin(
         boosters["share_low"].predict(values[held]), boosters["share_high"].predict(values[held]), share[held], recipe.payable["coverage"]
     )
-    return Fitted(boosters, margin, {"willingness": len(willing), "ability": int(paid.sum()), "conformal": int(held.sum())})
+    return Fitted(boosters, margin, {"willingness": sum(int(one.in_queue.sum()) for one in snapshots), "ability": int(paid.sum()), "conformal": int(held.sum())})
 
 
 def fit_scores(snapshots: Sequence[Snapshot], recipe: Recipe) -> dict[str, lightgbm.Booster]:
-    """Fit the two scores alone: willingness on all rows, ability on those with a token payment."""
-    values, willing, share = _stacked(snapshots)
-    _refuse_unlearnable(willing)
+    """Fit the two scores alone: willingness on everybody first and then on the queue, ability on payers of its population."""
+    _refuse_unlearnable(_stacked([_population(one, "queue") for one in snapshots])[1])
+    payers = [_population(one, recipe.split["ability_population"]) for one in snapshots]
+    payer_values, _, share = _stacked(payers)
+    owed = np.concatenate([one.frame.positions["cure_amount_cents"].to_numpy(dtype=np.float64) for one in payers])
     paid = ~np.isnan(share)
+    weight = (owed[paid] / owed[paid].mean()) ** recipe.split["ability_weight_power"]
     return {
-        "willingness": _booster(values, willing, "binary", recipe),
-        "ability": _booster(values[paid], share[paid], "cross_entropy", recipe),
+        "willingness": _willingness(snapshots, recipe),
+        "ability": _booster(payer_values[paid], share[paid], "cross_entropy", recipe, weight=weight),
     }
+
+
+def _willingness(snapshots: Sequence[Snapshot], recipe: Recipe) -> lightgbm.Booster:
+    """The queue is small and near what the wider book does: its trees go on from trees that learnt from everybody."""
+    values, willing, _ = _stacked([_population(one, "queue") for one in snapshots])
+    trees, on_all = recipe.lightgbm["n_trees"], recipe.split["willingness_trees_on_all"]
+    if not on_all:
+        return _booster(values, willing, "binary", recipe)
+    all_values, all_willing, _ = _stacked(snapshots)
+    start = _booster(all_values, all_willing, "binary", recipe, trees=on_all)
+    return _booster(values, willing, "binary", recipe, trees=trees - on_all, start=start)
+
+
+def _population(seen: Snapshot, population: str) -> Snapshot:
+    return seen if population == "all" else seen.take(seen.in_queue)
 
 
 def _stacked(snapshots: Sequence[Snapshot]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -113,13 +133,21 @@ def _quantiles(coverage: float) -> dict[str, float]:
 
 
 def _booster(
-    values: npt.NDArray[np.float32], target: npt.NDArray[np.float64], objective: str, recipe: Recipe, **more: Any
+    values: npt.NDArray[np.float32],
+    target: npt.NDArray[np.float64],
+    objective: str,
+    recipe: Recipe,
+    *,
+    weight: npt.NDArray[np.float64] | None = None,
+    trees: int | None = None,
+    start: lightgbm.Booster | None = None,
+    **more: Any,
 ) -> lightgbm.Booster:
     settings = dict(recipe.lightgbm)
-    trees = settings.pop("n_trees")
-    data = lightgbm.Dataset(values, target, feature_name=list(FEATURE_NAMES), free_raw_data=True)
+    planned = settings.pop("n_trees")
+    data = lightgbm.Dataset(values, target, weight=weight, feature_name=list(FEATURE_NAMES), free_raw_data=True)
     parameters = {"objective": objective, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 1, **settings, **more}
-    return lightgbm.train(parameters, data, trees)
+    return lightgbm.train(parameters, data, trees or planned, init_model=start)
 
 
 def _refuse_unlearnable(willing: npt.NDArray[np.float64]) -> None:

@@ -23,7 +23,7 @@ from training import evaluation, plots, tracking
 from training.fitting import Fitted, fit
 from training.gates import GateFinding, gate_findings
 from training.recipe import Recipe, read_recipe
-from training.rotation import rotate, test_customers, without_test_customers
+from training.rotation import held_out_customers, rotate, without_test_customers
 from training.snapshots import Snapshot, default_days, snapshot, split_days
 
 Progress = Callable[[str], None]
@@ -101,11 +101,11 @@ def train(
     seen = []
     for day in train_days:
         progress(f"features and targets of {day}")
-        seen.append(snapshot(portfolio, day, definition, min_dpd=ways.split["train_min_dpd"]))
+        seen.append(snapshot(portfolio, day, definition, min_dpd=0 if ways.needs_current_accounts else 1))
     progress(f"features and targets of {test_day} (test)")
     tested = snapshot(portfolio, test_day, definition)
     snapshots = [without_test_customers(day, ways) for day in seen]
-    held_out = test_customers(tested, ways)
+    held_out = held_out_customers(tested, ways)
     progress(f"fitting on {sum(len(s.frame) for s in snapshots):,} rows")
     fitted = fit(snapshots, ways)
     progress(f"{ways.split['rotations']} turns with other customers held out")
@@ -196,7 +196,7 @@ def _facts(
         "python": platform.python_version(),
         "recipe": ways.name,
         "recipe_text": ways.text,
-        "reference_population": f"{sum(len(s.frame) for s in snapshots):,} overdue accounts on {', '.join(map(str, train_days))}",
+        "reference_population": f"{fitted.n_rows['willingness']:,} overdue accounts on {', '.join(map(str, train_days))}",
         "rows": fitted.n_rows,
         "targets": targets,
         "test_day": test_day.isoformat(),

@@ -15,7 +15,10 @@ _SECTIONS: Final = {
     "targets": {
         "horizon_days", "posting_lag_days", "materiality_major", "tau_floor_major", "tau_minimum_share", "tau_balance_share",
     },
-    "split": {"test_customer_share", "rotations", "calibration_share", "train_days", "train_min_dpd"},
+    "split": {
+        "test_customer_share", "rotations", "calibration_share", "train_days", "willingness_trees_on_all", "ability_population",
+        "ability_weight_power",
+    },
     "lightgbm": {
         "n_trees", "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf", "feature_fraction", "bagging_fraction",
         "bagging_freq", "lambda_l2", "seed",
@@ -23,6 +26,8 @@ _SECTIONS: Final = {
     "payable": {"coverage"},
 }  # fmt: skip
 DEEPEST: Final = 8
+POPULATIONS: Final = ("queue", "all")
+"""Who is trained on: the accounts that may be collected, or every account that owes something."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Recipe:
     split: dict[str, Any]
     lightgbm: dict[str, Any]
     payable: dict[str, Any]
+
+    @property
+    def needs_current_accounts(self) -> bool:
+        """Whether any model trains on accounts that are not past due."""
+        return self.split["willingness_trees_on_all"] > 0 or self.split["ability_population"] == "all"
 
     def definition(self, currency: str) -> TargetDefinition:
         """The target definition in minor units of a currency."""
@@ -85,6 +95,21 @@ def read_recipe(path: Path | None, source: str = "") -> Recipe:
                 got=sorted(got),
                 expected=sorted(keys),
             )
+    if raw["split"]["ability_population"] not in POPULATIONS:
+        raise BadRequestError(
+            f"Recipe {path}: ability_population is {raw['split']['ability_population']!r}; it is one of {', '.join(POPULATIONS)}.",
+            field="recipe.split.ability_population",
+            got=raw["split"]["ability_population"],
+            expected=list(POPULATIONS),
+        )
+    if not 0 <= raw["split"]["willingness_trees_on_all"] < raw["lightgbm"]["n_trees"]:
+        raise BadRequestError(
+            f"Recipe {path}: willingness_trees_on_all is {raw['split']['willingness_trees_on_all']}; of {raw['lightgbm']['n_trees']} "
+            "trees at least one must be grown on the queue.",
+            field="recipe.split.willingness_trees_on_all",
+            got=raw["split"]["willingness_trees_on_all"],
+            expected=f"0 to {raw['lightgbm']['n_trees'] - 1}",
+        )
     if not 1 <= raw["lightgbm"]["max_depth"] <= DEEPEST:
         raise BadRequestError(
             f"Recipe {path}: max_depth {raw['lightgbm']['max_depth']} is outside 1 to {DEEPEST}, so exact contributions would be slow. "

@@ -1,9 +1,9 @@
 """Rotation: the same training with other customers held out, so that a figure does not hang on one lucky or unlucky draw.
 
 A hundred large payers decide what share of the money the top of a queue holds; which of them fall into one 30 % test set is
-chance. Each turn holds out another random 30 % of customers, trains the two scores on the rest of the training days and judges
-them on the held-out customers on the test day. The mean over the turns is the headline, their spread is shown beside it.
-The registered bundle is the first turn.
+chance. Each turn holds out another share of customers, trains the two scores on the rest of the training days and judges them on
+the held-out customers on the test day. The turns go round a circle of hashes, so everybody is held out equally often and no turn is
+picked. The mean over the turns is the headline, their spread is shown beside it; the registered bundle is the first turn.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from scoring.features.builder import FeatureFrame
@@ -20,29 +21,20 @@ from training.fitting import fit_scores
 from training.recipe import Recipe
 from training.snapshots import Snapshot, is_held_out
 
-FIRST_TURN = "test"
-
-
-def turn_salt(turn: int) -> str:
-    """The salt of a turn's split; turn 0 is the bundle's own.
-
-    >>> turn_salt(0), turn_salt(3)
-    ('test', 'test 3')
-    """
-    return FIRST_TURN if turn == 0 else f"{FIRST_TURN} {turn}"
+def is_test_customer(seen: Snapshot, recipe: Recipe, turn: int = 0) -> npt.NDArray[np.bool_]:
+    """Which accounts of a snapshot belong to customers held out in a turn."""
+    shift = turn / recipe.split["rotations"]
+    return is_held_out(seen.frame.positions["customer_id"], recipe.split["test_customer_share"], shift=shift)
 
 
 def without_test_customers(seen: Snapshot, recipe: Recipe, turn: int = 0) -> Snapshot:
-    """A training day less the turn's held-out customers; only the queue, unless the recipe trains on current accounts too."""
-    held = is_held_out(seen.frame.positions["customer_id"], recipe.split["test_customer_share"], salt=turn_salt(turn))
-    wanted = seen.in_queue if recipe.split["train_min_dpd"] >= 1 else np.ones(len(held), dtype=bool)
-    return seen.take(~held & wanted)
+    """A training day less the turn's held-out customers."""
+    return seen.take(~is_test_customer(seen, recipe, turn))
 
 
-def test_customers(seen: Snapshot, recipe: Recipe, turn: int = 0) -> Snapshot:
+def held_out_customers(seen: Snapshot, recipe: Recipe, turn: int = 0) -> Snapshot:
     """The test day's queue, held-out customers only."""
-    held = is_held_out(seen.frame.positions["customer_id"], recipe.split["test_customer_share"], salt=turn_salt(turn))
-    return seen.take(held & seen.in_queue)
+    return seen.take(is_test_customer(seen, recipe, turn) & seen.in_queue)
 
 
 def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe) -> pd.DataFrame:
@@ -56,13 +48,13 @@ def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe) -
     turns = []
     for turn in range(recipe.split["rotations"]):
         boosters = fit_scores([without_test_customers(day, recipe, turn) for day in train_days], recipe)
-        held_out = test_customers(test_day, recipe, turn)
+        held_out = held_out_customers(test_day, recipe, turn)
         scored = _scored(held_out.frame, {name: booster.predict(held_out.frame.values, raw_score=True) for name, booster in boosters.items()})
         turns.append(metrics(evaluation_table(scored, held_out.targets)))
     return pd.DataFrame(turns)
 
 
-def _scored(frame: FeatureFrame, margins: dict[str, np.ndarray]) -> pd.DataFrame:
+def _scored(frame: FeatureFrame, margins: dict[str, npt.NDArray[np.float64]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "dpd": frame.positions["dpd"],

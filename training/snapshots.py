@@ -101,17 +101,33 @@ def split_days(days: tuple[date, ...], definition: TargetDefinition) -> tuple[li
     return ordered[:-1], test
 
 
-def is_held_out(customer_ids: pd.Series, share: float, *, salt: str = "test") -> npt.NDArray[np.bool_]:
+def is_held_out(customer_ids: pd.Series, share: float, *, salt: str = "test", shift: float = 0.0) -> npt.NDArray[np.bool_]:
     """Whether each customer is never trained on: a stable hash of the id, so a retrain keeps the same people out.
+
+    Parameters
+    ----------
+    customer_ids : Series of str
+    share : float
+        Of customers that are held out, in (0, 1).
+    salt : str
+        Another salt gives an independent split.
+    shift : float
+        Turns the circle of hashes, in [0, 1): evenly spaced shifts hold out everybody equally often.
 
     Examples
     --------
     >>> ids = pd.Series([f"C{i}" for i in range(1000)])
     >>> 0.25 < is_held_out(ids, 0.3).mean() < 0.35
     True
+    >>> bool((sum(is_held_out(ids, 0.3, shift=turn / 10).astype(int) for turn in range(10)) == 3).all())
+    True
     """
     hashed = pd.util.hash_array((salt + ":" + customer_ids.astype(str)).to_numpy(dtype=object), categorize=False)
-    return np.asarray(hashed % np.uint64(10_000) < round(share * 10_000), dtype=bool)
+    place = (hashed % np.uint64(CIRCLE)).astype(np.int64)
+    return np.asarray((place - round(shift * CIRCLE)) % CIRCLE < round(share * CIRCLE), dtype=bool)
+
+
+CIRCLE = 10_000
 
 
 def _month_end_on_or_before(day: date) -> date:

@@ -99,10 +99,21 @@ def _one(account: Row, history: dict[str, list[Row]], inflows: list[Row], as_of:
     features |= _dues(cycles, features, as_of)
     features |= _balances(cycles, position, account["credit_limit_cents"], as_of)
     features |= _spending(cycles, account["credit_limit_cents"], as_of)
+    _blank_what_reaches_too_far_back(features, cycles[0]["statement_on"], account["opened_on"], as_of)
     features |= _promises(history["promises"], history["payments"], as_of, "promises" in tables)
     features |= _contacts(history["contacts"], as_of, "contacts" in tables)
     features |= _inflows(inflows, position, as_of)
     return position, features
+
+
+def _blank_what_reaches_too_far_back(features: Row, first: date, opened: date, as_of: date) -> None:
+    """A window longer than the history is absent, unless the first statement follows the opening within 62 days."""
+    if (first - opened).days <= 62:
+        return
+    for name in features:
+        for days in (180, 365):
+            if name.endswith(f"_{days}d") and name != "n_statements_365d" and (as_of - first).days + 31 < days:
+                features[name] = None
 
 
 def _walk(history: dict[str, list[Row]]) -> tuple[list[Row], Arrears]:
@@ -302,12 +313,14 @@ def _dues(cycles: list[Row], features: Row, as_of: date) -> Row:
 
 def _balances(cycles: list[Row], position: Row, limit: int, as_of: date) -> Row:
     newest = cycles[::-1]
-    at = {n: newest[n - 1]["balance_cents"] if n <= len(newest) else None for n in (1, 2, 4)}
+    at = {n: newest[n - 1]["balance_cents"] if n <= len(newest) else None for n in (1, 2, 3, 4)}
     half = [c["balance_cents"] for c in newest if _age(c, as_of) < 180]
     year = [c["balance_cents"] for c in newest if _age(c, as_of) < 365]
     cure = position["cure_amount_cents"]
     return {
         "balance_cents": at[1],
+        "balance_cents_1_cycle_ago": at[2],
+        "balance_cents_2_cycles_ago": at[3],
         "credit_limit_cents": limit,
         "utilisation": _ratio(at[1], limit),
         "utilisation_1_cycle_ago": _ratio(at[2], limit),

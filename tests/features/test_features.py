@@ -217,8 +217,9 @@ def test_inflows_of_other_customers_say_nothing_about_this_one():
 
 
 def test_spending_columns_that_were_not_delivered_are_not_zero_spending():
-    seen = features_of(account(statements=TWO))
-    given = features_of(account(statements=[row | dict.fromkeys(SPENDING, 0) for row in TWO]))
+    new_card = [AN_ACCOUNT | {"opened_on": TWO[0]["statement_on"]}]
+    seen = features_of(account(accounts=new_card, statements=TWO))
+    given = features_of(account(accounts=new_card, statements=[row | dict.fromkeys(SPENDING, 0) for row in TWO]))
 
     spent = ["cash_advance_cycles_365d", "purchases_cents_180d", "purchases_while_past_due_180d"]
     assert np.isnan([seen[name] for name in spent]).all()
@@ -278,3 +279,16 @@ def test_an_account_without_optional_columns_still_has_its_features():
 def test_the_query_says_the_day_and_its_hash_does_not_depend_on_it():
     assert "1901" not in feature_sql(AS_OF)
     assert feature_spec_hash() == feature_spec_hash() and len(feature_spec_hash()) == 64
+
+
+def test_a_window_that_reaches_further_back_than_the_history_is_absent_and_not_zero():
+    cut = [statement(AS_OF - timedelta(days=30 * n + 1)) for n in (3, 2, 1, 0)]
+    opened_long_before = AN_ACCOUNT | {"opened_on": cut[0]["statement_on"] - timedelta(days=400)}
+    opened_just_before = AN_ACCOUNT | {"opened_on": cut[0]["statement_on"] - timedelta(days=20)}
+
+    old = features_of(account(accounts=[opened_long_before], statements=cut))
+    new = features_of(account(accounts=[opened_just_before], statements=cut))
+
+    assert np.isnan([old[name] for name in ("n_payments_180d", "paid_cents_365d", "worst_dpd_365d")]).all()
+    assert old["n_payments_90d"] == 0.0
+    assert new["n_payments_365d"] == 0.0

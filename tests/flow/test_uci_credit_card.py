@@ -38,11 +38,13 @@ def test_both_scores_are_as_accurate_as_the_reference_on_new_accounts_in_the_nex
     result = trained[2]
 
     assert (result.train_days, result.test_day) == ([date(2005, 7, 31)], AUGUST)
-    assert 0.86 <= result.figures["willingness_auc"] <= 0.90, "above 0.90 is a leak until proven otherwise"
-    assert result.figures["willingness_brier"] <= 0.107
+    assert 0.86 <= result.own_figures["willingness_auc"] <= 0.90, "above 0.90 is a leak until proven otherwise"
+    assert 0.86 <= result.figures["willingness_auc"] <= 0.90
+    assert result.own_figures["willingness_brier"] <= 0.107
+    assert result.own_figures["ability_r2"] >= 0.72
     assert result.figures["ability_r2"] >= 0.72
+    # A few large payers decide this share: one 30 % draw swings by 4 points, so the ten turns are judged, not one of them.
     assert result.figures["money_top30_expected"] >= 0.66
-    assert 0.86 <= result.own_figures["willingness_auc"] <= 0.92
     assert result.findings == []
 
 

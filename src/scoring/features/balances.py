@@ -13,6 +13,8 @@ _SOURCE = "accounts, statements, payments"
 
 FEATURES = (
     Feature("balance_cents", "last statement balance (negative: credit)", "cents", None, None, _BALANCE, "statements"),
+    Feature("balance_cents_1_cycle_ago", "balance one statement before the last", "cents", None, None, _BALANCE, "statements"),
+    Feature("balance_cents_2_cycles_ago", "balance two statements before the last", "cents", None, None, _BALANCE, "statements"),
     Feature("credit_limit_cents", "credit limit", "cents", 0, None, _BALANCE, "accounts"),
     Feature("utilisation", "last statement balance over the limit", "ratio", None, None, _BALANCE, "accounts, statements"),
     Feature("utilisation_1_cycle_ago", "the same, one statement before", "ratio", None, None, _BALANCE, "accounts, statements"),
@@ -43,9 +45,11 @@ def balances(billed: Any) -> dict[str, Any]:
         The columns that need more than the last statement; ratios over a limit of 0 are absent.
     """
     half, year = billed.age_days < 180, billed.age_days < 365
-    at = {n: billed.balance_cents.max(where=billed.cycle_no == n) for n in (1, 2, 4)}
+    at = {n: billed.balance_cents.max(where=billed.cycle_no == n) for n in (1, 2, 3, 4)}
     limit = billed.credit_limit_cents.max().nullif(0)
     return {
+        "balance_cents_1_cycle_ago": at[2],
+        "balance_cents_2_cycles_ago": at[3],
         "utilisation": at[1] / limit,
         "utilisation_1_cycle_ago": at[2] / limit,
         "utilisation_change_90d": (at[1] - at[4]) / limit,

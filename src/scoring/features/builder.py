@@ -8,6 +8,7 @@ gives the same bits whatever else is in the portfolio and however many threads r
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -28,6 +29,11 @@ from scoring.portfolio.reading import Portfolio
 _MARKER: Final = date(1901, 2, 3)
 _MIN_DPD_MARKER: Final = 19010203
 _FAR_BACK: Final = date(1990, 1, 1)
+LONG_WINDOW: Final = re.compile(r"_(180|365)d$")
+FIRST_STATEMENT_WITHIN_DAYS: Final = 62
+"""A first statement this soon after the opening means that none before it is missing."""
+DAYS_BEFORE_A_STATEMENT: Final = 31
+"""A statement speaks for the month before it."""
 MAX_DAYS_AFTER_EXTRACT: Final = 7
 """An extract may be this old on the as-of day before its accounts are called stale (house limit, 2026-11). An inline history is
 as fresh as its request, so the limit is not for it."""
@@ -139,7 +145,7 @@ def feature_stages(as_of: Any, min_dpd: Any) -> list[tuple[str, Any]]:
     of_cycles = cycles.group_by("account_no")
     families = {
         # Three narrow aggregates are faster than one wide one.
-        "arrears": of_cycles.agg(**arrears.arrears(cycles)),
+        "arrears": of_cycles.agg(**arrears.arrears(cycles), first_statement_on=cycles.statement_on.min()),
         "payment_cycles": of_cycles.agg(**payments.payment_cycles(cycles), **payments.dues(cycles, as_of)),
         "balances": of_cycles.agg(**balances.balances(cycles), **spending.spending(cycles)),
         "payment_amounts": payments.payment_amounts(paid, as_of),
@@ -154,7 +160,7 @@ def feature_stages(as_of: Any, min_dpd: Any) -> list[tuple[str, Any]]:
         wide = history.without(wide.left_join(stage(name, family), key), f"{key}_right")
     observed = ibis.table({name: "boolean" for name in sorted(tables)}, name="observed")
     wide = wide.cross_join(observed.select(observed_promises=observed.promises, observed_contacts=observed.contacts))
-    wide = _with_ratios(_with_counts(stage("wide", wide)), as_of)
+    wide = _as_far_as_seen(_with_ratios(_with_counts(stage("wide", wide)), as_of), as_of)
     position = {f"position_{name}": wide[name] for name in POSITION_COLUMNS}
     features = {f"feature_{name}": wide[name].cast("float32") for name in FEATURE_NAMES}
     stages.append(("features", wide.select("account_id", "customer_id", **position, **features)))
@@ -173,6 +179,25 @@ def _with_counts(wide: Any) -> Any:
                 tally = column.coalesce(0)
                 filled[known.name] = tally if table == "payments" else wide[f"observed_{table}"].ifelse(tally, column)
     return wide.mutate(**filled)
+
+
+def _as_far_as_seen(wide: Any, as_of: Any) -> Any:
+    """A window that reaches further back than the history is absent: months nobody delivered are not months without payment.
+
+    An account whose first statement follows its opening has its whole history here, however short. The number of statements
+    seen stays: it says how far the history goes.
+    """
+    is_whole = wide.first_statement_on.delta(wide.opened_on, unit="day") <= FIRST_STATEMENT_WITHIN_DAYS
+    seen_days = as_of.delta(wide.first_statement_on, unit="day") + DAYS_BEFORE_A_STATEMENT
+    reaching = {
+        known.name: int(window.group(1))
+        for family in (arrears.FEATURES, payments.FEATURES, balances.FEATURES, spending.FEATURES)
+        for known in family
+        if (window := LONG_WINDOW.search(known.name)) and known.name != "n_statements_365d"
+    }
+    return wide.mutate(
+        **{name: (is_whole | (seen_days >= days)).ifelse(wide[name], None) for name, days in reaching.items()}
+    )
 
 
 def _with_ratios(wide: Any, as_of: Any) -> Any:

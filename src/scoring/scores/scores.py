@@ -25,6 +25,7 @@ SEGMENT_THRESHOLD: Final = 0.6
 """A segment is reported only above this probability (DESIGN section 3)."""
 MINIMUM_ACCOUNT_AGE_DAYS: Final = 90
 MINIMUM_STATEMENTS: Final = 2
+DAYS_OF_A_YEAR: Final = 365
 
 Floats = npt.NDArray[np.float64]
 
@@ -176,17 +177,17 @@ def evidence(frame: FeatureFrame) -> npt.NDArray[np.object_]:
     """Whether each account's history is enough to speak about the customer.
 
     Insufficient: opened less than 90 days ago, fewer than two statements in a year, or neither a payment in a year nor any
-    visible inflow. Then the treatment asks for the reason instead of assuming one.
+    visible inflow known. Then the treatment asks for the reason instead of assuming one.
     """
     at = {name: frame.values[:, FEATURE_NAMES.index(name)] for name in EVIDENCE_FEATURES}
     young = at["account_age_days"] < MINIMUM_ACCOUNT_AGE_DAYS
     short = ~(at["n_statements_365d"] >= MINIMUM_STATEMENTS)
-    silent = ~(at["n_payments_365d"] > 0) & ~(at["inflow_months_seen_180d"] > 0)
+    silent = ~(at["days_since_last_payment"] < DAYS_OF_A_YEAR) & ~(at["inflow_months_seen_180d"] > 0)
     return np.where(young | short | silent, str(Evidence.INSUFFICIENT), str(Evidence.SUFFICIENT)).astype(object)
 
 
 _CELLS: Final = (Segment.WILLING_ABLE, Segment.WILLING_UNABLE, Segment.UNWILLING_ABLE, Segment.UNWILLING_UNABLE)
-EVIDENCE_FEATURES: Final = ("account_age_days", "n_statements_365d", "n_payments_365d", "inflow_months_seen_180d")
+EVIDENCE_FEATURES: Final = ("account_age_days", "n_statements_365d", "days_since_last_payment", "inflow_months_seen_180d")
 
 
 def segments(willing: Floats, full: Floats, evidence_state: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
