@@ -18,7 +18,9 @@ from scoring.scores.contributions_bench import measure_contributions
 from scoring.scores.pins import load_champion
 from serving.invented import AS_OF, write_invented_portfolio
 
-CAPACITY: Final = "agent_call: {minutes: 60000}\nai_voice: {contacts: 10000}\nsms: {contacts: 50000}\nletter: {contacts: 5000}\n"
+CAPACITY: Final = (
+    "agent_call: {minutes: 60000}\nai_voice: {contacts: 10000}\nsms: {contacts: 50000}\nletter: {contacts: 5000}\n"
+)
 _STAGE: Final = re.compile(r"^\s*([0-9.]+) s {2}(.+)$")
 
 
@@ -75,14 +77,21 @@ def _timed_plan(place: Path) -> tuple[float, float, float, dict[str, float]]:
     ]  # fmt: skip
     started = time.perf_counter()
     with subprocess.Popen(
-        command, env={**os.environ, "SCORING_HOME": str(place / "home")}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "SCORING_HOME": str(place / "home")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as running:
         told = running.stderr.read() if running.stderr else ""
         _, status, usage = os.wait4(running.pid, 0)
         running.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - started
     if running.returncode != 0:
-        raise MissingToolError(f"The measured plan failed: {told.strip().splitlines()[-1] if told.strip() else 'no message'}", field="bench")
+        raise MissingToolError(
+            f"The measured plan failed: {told.strip().splitlines()[-1] if told.strip() else 'no message'}",
+            field="bench",
+        )
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, _stages(told, wall)
 
 
@@ -128,7 +137,8 @@ def report(measured: Measured) -> list[str]:
         "| rows | predict ms | pred_contrib ms | leaf tables ms | ratio | largest difference |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     lines += [
-        f"| {row['rows']:,} | {row['predict_ms']:.3f} | {row['pred_contrib_ms']:.2f} | {row['leaf_tables_ms']:.3f} | {row['ratio']:.0f} | {row['largest_difference']:.1e} |"
+        f"| {row['rows']:,} | {row['predict_ms']:.3f} | {row['pred_contrib_ms']:.2f} | {row['leaf_tables_ms']:.3f} "
+        f"| {row['ratio']:.0f} | {row['largest_difference']:.1e} |"
         for row in measured.contributions
     ]
     return lines

@@ -82,7 +82,11 @@ def simulate(out: Path, accounts: int, seed: int, world: str, months: int, as_js
             out=out, accounts=accounts, seed=seed, world=world, months=months, workers=settings.threads,
             progress=lambda done, of: progress(f"{done} of {of} chunks of accounts"),
         )  # fmt: skip
-    _tell({"out": str(out), "accounts": accounts, "seed": seed, "world": world}, as_json, [f"{accounts:,} accounts of world {world} are in {out}."])
+    _tell(
+        {"out": str(out), "accounts": accounts, "seed": seed, "world": world},
+        as_json,
+        [f"{accounts:,} accounts of world {world} are in {out}."],
+    )
 
 
 @cli.command()
@@ -120,7 +124,9 @@ def check(folder: Path, as_json: bool) -> None:
     lines = []
     for finding in findings:
         examples = f" Examples: {', '.join(map(str, finding.examples))}." if finding.examples else ""
-        lines.append(f"{finding.severity:<8} {finding.table:<12} {finding.code:<24} {finding.rows:>9,} rows. {finding.message}{examples}")
+        lines.append(
+            f"{finding.severity:<8} {finding.table:<12} {finding.code:<24} {finding.rows:>9,} rows. {finding.message}{examples}"
+        )
     lines.append(f"{len(findings)} findings, {errors} of them errors." if findings else "No findings.")
     _tell({"findings": [finding.as_dict() for finding in findings], "errors": errors}, as_json, lines)
     if errors:
@@ -129,7 +135,9 @@ def check(folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--recipe", type=FOLDER, help="A recipe file; default: the portfolio's own, else training/recipes/default.toml.")
+@click.option(
+    "--recipe", type=FOLDER, help="A recipe file; default: the portfolio's own, else training/recipes/default.toml."
+)
 @click.option("--as-of", "as_of", type=Day(), multiple=True, help="Repeat: the last day tests, the others train.")
 @AS_JSON
 def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: bool) -> None:
@@ -143,11 +151,18 @@ def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: b
         done = _pipeline("train")(
             folder, home=settings.home, recipe=recipe, as_of=as_of, threads=settings.threads, progress=progress
         )
-    lines = [f"Trained on {', '.join(map(str, done.train_days))}; tested on {done.test_day}, {done.figures['n']:,.0f} accounts never trained on.", ""]
+    lines = [
+        f"Trained on {', '.join(map(str, done.train_days))}; "
+        f"tested on {done.test_day}, {done.figures['n']:,.0f} accounts never trained on.",
+        "",
+    ]
     lines += [f"{'figure':<26} {'mean of turns':>14} {'sd':>8} {'this bundle':>12}   95 % interval"]
     for name, value in done.figures.items():
         low, high = done.intervals.get(name, (float("nan"), float("nan")))
-        lines.append(f"{name:<26} {value:>14.4f} {done.spreads.get(name, float('nan')):>8.4f} {done.own_figures[name]:>12.4f}   {low:.4f} to {high:.4f}")
+        lines.append(
+            f"{name:<26} {value:>14.4f} {done.spreads.get(name, float('nan')):>8.4f} {done.own_figures[name]:>12.4f}"
+            f"   {low:.4f} to {high:.4f}"
+        )
     lines += ["", *(f"{finding.severity}: [{finding.gate}] {finding.message}" for finding in done.findings)]
     lines += [f"Registered as version {done.version}. Promote it with: scoring promote {done.version} --approver NAME"]
     facts = {
@@ -173,7 +188,9 @@ def promote(version: str, approver: str, despite: str | None, as_json: bool) -> 
     Example: scoring promote challenger --approver "Li Wei"
     """
     settings = read_settings()
-    done = _pipeline("promote")(version, home=settings.home, approver=approver, promoted_at=datetime.now(UTC), despite=despite)
+    done = _pipeline("promote")(
+        version, home=settings.home, approver=approver, promoted_at=datetime.now(UTC), despite=despite
+    )
     facts = {
         "version": done.pin.version, "bundle_id": done.pin.bundle_id, "folder": str(settings.home / "bundles" / done.pin.folder),
         "approver": done.pin.approver, "approved_at": done.pin.approved_at, "findings": list(done.pin.findings),
@@ -186,12 +203,27 @@ def promote(version: str, approver: str, despite: str | None, as_json: bool) -> 
 @click.argument("folder", type=FOLDER)
 @click.option("--as-of", "as_of", required=True, type=Day(), help="What was known by the end of this day.")
 @click.option("--capacity", type=FOLDER, help="YAML: channel -> contacts and/or minutes; left out means unlimited.")
-@click.option("--policy", help="Contact-policy profile, a name in data/policy or a file; default: the one for the portfolio's currency.")
-@click.option("--operations", type=FOLDER, help="YAML of facts that stand in no table, e.g. call_recording_on: true; unlisted is unknown.")
-@click.option("--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step.")
+@click.option(
+    "--policy",
+    help="Contact-policy profile, a name in data/policy or a file; default: the one for the portfolio's currency.",
+)
+@click.option(
+    "--operations",
+    type=FOLDER,
+    help="YAML of facts that stand in no table, e.g. call_recording_on: true; unlisted is unknown.",
+)
+@click.option(
+    "--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step."
+)
 @AS_JSON
 def plan(
-    folder: Path, as_of: date, capacity: Path | None, policy: str | None, operations: Path | None, out: Path, as_json: bool
+    folder: Path,
+    as_of: date,
+    capacity: Path | None,
+    policy: str | None,
+    operations: Path | None,
+    out: Path,
+    as_json: bool,
 ) -> None:
     """The nightly run: scores, plan, ledger records, queue files.
 
@@ -207,9 +239,16 @@ def plan(
             policy=policy, operations_file=operations, threads=settings.threads, progress=progress,
         )  # fmt: skip
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
-    lines = [f"{run.summary['n_accounts']:,} accounts decided for {as_of}; queues are in {out}.", *(f"  {name:<14} {count:>8,}" for name, count in used.items())]
+    lines = [
+        f"{run.summary['n_accounts']:,} accounts decided for {as_of}; queues are in {out}.",
+        *(f"  {name:<14} {count:>8,}" for name, count in used.items()),
+    ]
     said = run.summary["policy"]
-    lines.append(f"Contact policy: {said['profile']} {said['version']} ({said['status']})." if said["profile"] else f"Warning: {said['note']}.")
+    lines.append(
+        f"Contact policy: {said['profile']} {said['version']} ({said['status']})."
+        if said["profile"]
+        else f"Warning: {said['note']}."
+    )
     if run.already_recorded:
         lines.append("The ledger already held this very plan; nothing was written twice.")
     _tell({**run.summary, "out": str(out), "already_recorded": run.already_recorded}, as_json, lines)
@@ -235,7 +274,9 @@ def serve(host: str | None, port: int | None) -> None:
 @cli.command()
 @click.argument("decision_id")
 @click.option("--lang", type=click.Choice(["en", "zh", "both"]), default="both", show_default=True)
-@click.option("--audience", type=click.Choice(["compliance", "collector", "customer"]), default="compliance", show_default=True)
+@click.option(
+    "--audience", type=click.Choice(["compliance", "collector", "customer"]), default="compliance", show_default=True
+)
 def explain(decision_id: str, lang: str, audience: str) -> None:
     """One decision in words, read from its record. English and Chinese unless one is asked for.
 
@@ -245,17 +286,25 @@ def explain(decision_id: str, lang: str, audience: str) -> None:
     from scoring.explanations import explain as worded
 
     record = _ledger().get(decision_id)
-    click.echo("\n\n".join(worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))))
+    click.echo(
+        "\n\n".join(
+            worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))
+        )
+    )
 
 
 @cli.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--plan", "plan_folder", type=FOLDER, help="A folder written by `scoring plan` for this portfolio.")
-@click.option("--as-of", "as_of", type=Day(), help="A day of which the truth is told; default: the plan's, else the last.")
+@click.option(
+    "--as-of", "as_of", type=Day(), help="A day of which the truth is told; default: the plan's, else the last."
+)
 @click.option("--capacity", type=FOLDER, help="Capacity file; default: what the plan used.")
 @click.option("--out", type=FOLDER, help="Folder for the tables and the capture curve.")
 @AS_JSON
-def evaluate(folder: Path, plan_folder: Path | None, as_of: date | None, capacity: Path | None, out: Path | None, as_json: bool) -> None:
+def evaluate(
+    folder: Path, plan_folder: Path | None, as_of: date | None, capacity: Path | None, out: Path | None, as_json: bool
+) -> None:
     """What a plan is really worth on a simulated portfolio, against simple rules and the truth, at the same capacity.
 
     \b
@@ -263,7 +312,12 @@ def evaluate(folder: Path, plan_folder: Path | None, as_of: date | None, capacit
     """
     with steps(4, quiet=as_json) as progress:
         done = _pipeline("evaluate")(
-            folder, plan=plan_folder, as_of=as_of, capacity=capacity, out=out, progress=lambda at, of: progress(f"step {at} of {of}")
+            folder,
+            plan=plan_folder,
+            as_of=as_of,
+            capacity=capacity,
+            out=out,
+            progress=lambda at, of: progress(f"step {at} of {of}"),
         )
     facts = {
         "as_of": done.as_of.isoformat(), "bound_cents": done.bound_cents, "unmatched": done.unmatched,
@@ -296,7 +350,9 @@ def verify(head: str | None, as_json: bool) -> None:
 
 @cli.command("policy-check")
 @click.argument("cases", type=FOLDER)
-@click.option("--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy.")
+@click.option(
+    "--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy."
+)
 @AS_JSON
 def policy_check(cases: Path, profile_dir: Path | None, as_json: bool) -> None:
     """Run contact-policy situations against their expected verdicts. Exit 1 when one differs.
@@ -330,7 +386,9 @@ def policy_approve(profile: Path, approver: str, as_json: bool) -> None:
 
 @cli.command("policy-page")
 @click.option("--out", required=True, type=FOLDER, help="Markdown file to write.")
-@click.option("--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy.")
+@click.option(
+    "--profile-dir", type=FOLDER, help="Folder with <profile>.yaml files; default: the project's data/policy."
+)
 def policy_page(out: Path, profile_dir: Path | None) -> None:
     """Write the page that lists every contact rule in plain words.
 
@@ -348,7 +406,9 @@ def policy_page(out: Path, profile_dir: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--accounts", default=100_000, show_default=True, type=click.IntRange(1_000), help="Invented accounts for the plan.")
+@click.option(
+    "--accounts", default=100_000, show_default=True, type=click.IntRange(1_000), help="Invented accounts for the plan."
+)
 @AS_JSON
 def bench(accounts: int, as_json: bool) -> None:
     """Speed and memory on this machine: the nightly run on invented accounts, and exact contributions beside LightGBM's own.
@@ -367,7 +427,11 @@ def _ledger() -> Any:
 
     path = read_settings().ledger_path
     if not path.is_file():
-        raise BadRequestError(f"There is no ledger at {path}. Run `scoring plan` first, or set SCORING_HOME.", field="SCORING_HOME", got=str(path))
+        raise BadRequestError(
+            f"There is no ledger at {path}. Run `scoring plan` first, or set SCORING_HOME.",
+            field="SCORING_HOME",
+            got=str(path),
+        )
     return Ledger.open(path, read_only=True)
 
 
@@ -375,7 +439,9 @@ def _pipeline(name: str) -> Callable[..., Any]:
     """A training pipeline by its entry point."""
     found = [entry for entry in entry_points(group="scoring.pipelines") if entry.name == name]
     if not found:
-        raise MissingToolError(f"The training pipeline {name!r} is not installed here. Run `make install`.", field="pipeline", got=name)
+        raise MissingToolError(
+            f"The training pipeline {name!r} is not installed here. Run `make install`.", field="pipeline", got=name
+        )
     loaded: Callable[..., Any] = found[0].load()
     return loaded
 
@@ -406,7 +472,8 @@ def main() -> None:
         _refuse(
             {
                 "code": "internal_error",
-                "message": f"This is a defect of the program, not of your input ({type(defect).__name__}). Set SCORING_DEBUG=1 to see where, and report it.",
+                "message": f"This is a defect of the program, not of your input ({type(defect).__name__}). "
+                "Set SCORING_DEBUG=1 to see where, and report it.",
                 "field": None, "got": None, "expected": None,
             }
         )  # fmt: skip

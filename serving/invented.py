@@ -3,7 +3,6 @@
 The shape is that of the project's speed figures: 24 statements, 16 payments and 8 contacts an account.
 """
 
-# ruff: noqa: S608  the only values put into SQL here are whole numbers
 from __future__ import annotations
 
 from pathlib import Path
@@ -54,4 +53,6 @@ def write_invented_portfolio(out: Path, accounts: int) -> None:
         for name, query in _TABLES.items():
             text = query.replace("{n}", str(int(accounts)))
             connection.execute(f"COPY ({text}) TO '{(out / name).as_posix()}.parquet' (FORMAT parquet)")
-    (out / "portfolio.toml").write_text('extract_on = 2024-12-20\ncurrency = "CNY"\nsource = "invented for speed measurements"\n', encoding="utf-8")
+    (out / "portfolio.toml").write_text(
+        'extract_on = 2024-12-20\ncurrency = "CNY"\nsource = "invented for speed measurements"\n', encoding="utf-8"
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -42,7 +41,8 @@ PLAN_FILE: Final = "plan.json"
 CURRENT: Final = "current.json"
 QUEUE_COLUMNS: Final = (
     "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
-    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "needs_review", "decision_id",
+    "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "needs_review",
+    "decision_id",
 )  # fmt: skip
 DECISION_COLUMNS: Final = (
     "decision_id", "account_id", "as_of", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
@@ -117,7 +117,11 @@ def run_plan(
     scores = score(bundle, frame, threads=threads)
     progress("contact policy")
     profile = find_profile(policy, portfolio.currency)
-    lawful = None if profile is None else lawfulness(portfolio, profile, operations, scores.table["account_id"].tolist(), as_of)
+    lawful = (
+        None
+        if profile is None
+        else lawfulness(portfolio, profile, operations, scores.table["account_id"].tolist(), as_of)
+    )
     progress("plan")
     shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations))
     plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful)
@@ -125,7 +129,9 @@ def run_plan(
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
     batch = Batch(shared.run_id, "decision", as_of, summary)
     with Ledger.open(home / "ledger.db") as ledger:
-        stored = ledger.append_batch(batch, record_blocks(plan, scores, bundle, shared, lawful), recorded_at=recorded_at)
+        stored = ledger.append_batch(
+            batch, record_blocks(plan, scores, bundle, shared, lawful), recorded_at=recorded_at
+        )
     progress("queue files")
     _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])
     _point_at(home, shared.run_id, folder, as_of)
@@ -135,7 +141,10 @@ def run_plan(
 def policy_facts(lawful: Lawfulness | None, operations: Operations) -> dict[str, Any]:
     """What decided which channels were open: profile, version, hash, approval, operations; or that there was no profile."""
     if lawful is None:
-        return {"profile": None, "note": "no contact-policy profile: only holds and the treatment table restricted channels"}
+        return {
+            "profile": None,
+            "note": "no contact-policy profile: only holds and the treatment table restricted channels",
+        }
     return {**lawful.facts, "operations": _operations_facts(operations)}
 
 
@@ -144,7 +153,9 @@ def _operations_facts(operations: Operations) -> dict[str, Any]:
     until = operations.contacts_complete_until
     stated = {
         "collector": operations.collector,
-        "overlays_by_region": None if operations.overlays_by_region is None else {r: list(o) for r, o in operations.overlays_by_region.items()},
+        "overlays_by_region": None
+        if operations.overlays_by_region is None
+        else {r: list(o) for r, o in operations.overlays_by_region.items()},
         "contacts_complete_until": None if until is None else until.isoformat(),
         "contacts_max_lag_hours": operations.contacts_max_lag_hours,
     }
@@ -175,8 +186,9 @@ def refuse_other_currency(portfolio: Portfolio, bundle: Bundle) -> None:
     """Refuse a portfolio in another currency than the bundle's: its amounts and thresholds would mean something else."""
     if portfolio.currency != bundle.manifest["currency"]:
         raise BundleError(
-            f"The portfolio is in {portfolio.currency or 'no stated currency'} and the bundle was trained in {bundle.manifest['currency']}: amounts "
-            "and thresholds would mean something else. Train and promote on a portfolio of the same currency.",
+            f"The portfolio is in {portfolio.currency or 'no stated currency'} and the bundle was trained in "
+            f"{bundle.manifest['currency']}: amounts and thresholds would mean something else. Train and promote on a portfolio "
+            "of the same currency.",
             field="currency",
             got=portfolio.currency,
             expected=bundle.manifest["currency"],
@@ -202,7 +214,12 @@ def _summary(
 
 
 def _ledger_facts(stored: StoredBatch) -> dict[str, Any]:
-    return {"batch_id": stored.batch_id, "n_records": stored.n_records, "first_seq": stored.first_seq, "last_seq": stored.last_seq}
+    return {
+        "batch_id": stored.batch_id,
+        "n_records": stored.n_records,
+        "first_seq": stored.first_seq,
+        "last_seq": stored.last_seq,
+    }
 
 
 def _publish(plan: Plan, scores: Scores, summary: dict[str, Any], out: Path, kept: Path) -> None:
@@ -227,7 +244,9 @@ def _write_files(plan: Plan, scores: Scores, summary: dict[str, Any], place: Pat
     for channel, queue in queues(plan, scores).items():
         queue.to_parquet(place / f"queue_{channel}.parquet", index=False)
         queue.to_csv(place / f"queue_{channel}.csv", index=False, lineterminator="\n")
-    (place / PLAN_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    (place / PLAN_FILE).write_text(
+        json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 def queues(plan: Plan, scores: Scores) -> dict[str, pd.DataFrame]:
@@ -253,9 +272,13 @@ def _point_at(home: Path, run_id: str, folder: Path, as_of: date) -> None:
     path = home / "plans" / CURRENT
     scratch = path.with_suffix(".tmp")
     scratch.write_text(
-        json.dumps({"run_id": run_id, "plan": run_id[:16], "portfolio": str(folder.resolve()), "as_of": as_of.isoformat()}) + "\n", encoding="utf-8"
+        json.dumps(
+            {"run_id": run_id, "plan": run_id[:16], "portfolio": str(folder.resolve()), "as_of": as_of.isoformat()}
+        )
+        + "\n",
+        encoding="utf-8",
     )
-    os.replace(scratch, path)
+    scratch.replace(path)
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -277,7 +300,8 @@ def _refuse_full_disk(home: Path) -> None:
     free = shutil.disk_usage(there).free
     if free < SMALLEST_FREE_DISK:
         raise MissingToolError(
-            f"Only {free >> 20} MB are free under {there}; a plan needs at least {SMALLEST_FREE_DISK >> 20} MB. Free some disk or set SCORING_HOME.",
+            f"Only {free >> 20} MB are free under {there}; a plan needs at least {SMALLEST_FREE_DISK >> 20} MB. "
+            "Free some disk or set SCORING_HOME.",
             field="disk",
             got=free,
             expected=SMALLEST_FREE_DISK,

@@ -57,4 +57,9 @@ def _number(name: str, default: int, low: int, high: int) -> int:
     text = os.environ.get(name, str(default))
     if text.isdigit() and low <= int(text) <= high:
         return int(text)
-    raise BadRequestError(f"{name} is {text!r}; it must be a whole number from {low} to {high}.", field=name, got=text, expected=f"{low} to {high}")
+    raise BadRequestError(
+        f"{name} is {text!r}; it must be a whole number from {low} to {high}.",
+        field=name,
+        got=text,
+        expected=f"{low} to {high}",
+    )

@@ -22,7 +22,11 @@ def main(address: str, plan: Path) -> None:
     print(f"POST /v1/score for {first}:")
     print(json.dumps(scored, indent=2, ensure_ascii=False)[:2500])
     print(f"\nTop of the queue, channel {busiest}:")
-    print(pd.DataFrame(top["items"])[["rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd"]].to_string(index=False))
+    print(
+        pd.DataFrame(top["items"])[
+            ["rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd"]
+        ].to_string(index=False)
+    )
 
 
 def wait_until_ready(address: str) -> None:

@@ -12,7 +12,10 @@ def main() -> int:
     missing = []
     if sys.version_info < SMALLEST_PYTHON:
         wanted = ".".join(map(str, SMALLEST_PYTHON))
-        missing.append("Python %s or newer is needed; this is %s. Install it, then: make PYTHON=python%s ..." % (wanted, sys.version.split()[0], wanted))
+        missing.append(
+            "Python %s or newer is needed; this is %s. Install it, then: make PYTHON=python%s ..."
+            % (wanted, sys.version.split()[0], wanted)
+        )
     free = shutil.disk_usage(".").free
     if free < DISK_BYTES:
         missing.append("4 GB of free disk are needed here; %.1f GB are free." % (free / (1 << 30)))

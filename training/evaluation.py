@@ -45,7 +45,10 @@ def metrics(table: pd.DataFrame) -> dict[str, float]:
     """
     willing = table["willingness"].to_numpy()
     predicted = table["w_logged"].to_numpy()
-    figures: dict[str, float] = {"n": len(table), "willing_share": float(willing.mean()) if len(table) else float("nan")}
+    figures: dict[str, float] = {
+        "n": len(table),
+        "willing_share": float(willing.mean()) if len(table) else float("nan"),
+    }
     if len(np.unique(willing)) == 2:
         figures["willingness_auc"] = float(roc_auc_score(willing, predicted))
         figures["willingness_brier"] = float(brier_score_loss(willing, predicted))
@@ -75,7 +78,8 @@ def _ability_metrics(payers: pd.DataFrame) -> dict[str, float]:
 
 def capped_money(table: pd.DataFrame) -> Floats:
     """What each account paid towards the amount that cures it."""
-    return np.minimum(table["paid_cents"], table["cure_amount_cents"]).to_numpy(dtype=np.float64)
+    paid, owed = (table[name].to_numpy(dtype=np.float64) for name in ("paid_cents", "cure_amount_cents"))
+    return np.asarray(np.minimum(paid, owed), dtype=np.float64)
 
 
 def rules(table: pd.DataFrame) -> dict[str, Floats]:
@@ -113,7 +117,11 @@ def intervals(table: pd.DataFrame, *, seed: int, replicates: int = REPLICATES) -
         sample = table.iloc[draw.integers(0, len(table), len(table))].reset_index(drop=True)
         for name, value in metrics(sample).items():
             found.setdefault(name, []).append(value)
-    return {name: (float(np.quantile(v, 0.025)), float(np.quantile(v, 0.975))) for name, v in found.items() if len(v) > replicates // 2}
+    return {
+        name: (float(np.quantile(v, 0.025)), float(np.quantile(v, 0.975)))
+        for name, v in found.items()
+        if len(v) > replicates // 2
+    }
 
 
 def calibration(predicted: Floats, seen: Floats, bands: int = 10) -> pd.DataFrame:

@@ -50,7 +50,10 @@ def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
     payers = [_population(one, recipe.split["ability_population"]) for one in snapshots]
     values, _, share = _stacked(payers)
     aside = np.concatenate(
-        [is_held_out(one.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration") for one in payers]
+        [
+            is_held_out(one.frame.positions["customer_id"], recipe.split["calibration_share"], salt="calibration")
+            for one in payers
+        ]
     )
     queue = np.concatenate([one.in_queue for one in payers])
     paid = ~np.isnan(share)
@@ -60,9 +63,20 @@ def fit(snapshots: Sequence[Snapshot], recipe: Recipe) -> Fitted:
         boosters[name] = _booster(values[proper], share[proper], "quantile", recipe, alpha=quantile)
     held = paid & aside & queue  # the interval is for the queue, so it is widened on the queue
     margin = conformal_margin(
-        boosters["share_low"].predict(values[held]), boosters["share_high"].predict(values[held]), share[held], recipe.payable["coverage"]
+        boosters["share_low"].predict(values[held]),
+        boosters["share_high"].predict(values[held]),
+        share[held],
+        recipe.payable["coverage"],
     )
-    return Fitted(boosters, margin, {"willingness": sum(int(one.in_queue.sum()) for one in snapshots), "ability": int(paid.sum()), "conformal": int(held.sum())})
+    return Fitted(
+        boosters,
+        margin,
+        {
+            "willingness": sum(int(one.in_queue.sum()) for one in snapshots),
+            "ability": int(paid.sum()),
+            "conformal": int(held.sum()),
+        },
+    )
 
 
 def fit_scores(snapshots: Sequence[Snapshot], recipe: Recipe) -> dict[str, lightgbm.Booster]:
@@ -94,7 +108,9 @@ def _population(seen: Snapshot, population: str) -> Snapshot:
     return seen if population == "all" else seen.take(seen.in_queue)
 
 
-def _stacked(snapshots: Sequence[Snapshot]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _stacked(
+    snapshots: Sequence[Snapshot],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Features, willingness and ability targets of all snapshots, one below the other."""
     return (
         np.concatenate([s.frame.values for s in snapshots]),
@@ -146,7 +162,15 @@ def _booster(
     settings = dict(recipe.lightgbm)
     planned = settings.pop("n_trees")
     data = lightgbm.Dataset(values, target, weight=weight, feature_name=list(FEATURE_NAMES), free_raw_data=True)
-    parameters = {"objective": objective, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 1, **settings, **more}
+    parameters = {
+        "objective": objective,
+        "verbose": -1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        **settings,
+        **more,
+    }
     return lightgbm.train(parameters, data, trees or planned, init_model=start)
 
 

@@ -20,7 +20,9 @@ class GateFinding:
     message: str
 
 
-def gate_findings(figures: Mapping[str, float], gates: Mapping[str, Mapping[str, Any]] | None = None) -> list[GateFinding]:
+def gate_findings(
+    figures: Mapping[str, float], gates: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[GateFinding]:
     """Compare test figures with the gates.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -112,7 +113,11 @@ def train(
     turns = rotate(seen, tested, ways)
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         place = Path(scratch) / "bundle"
-        write_bundle(place, fitted.boosters, _facts(portfolio, ways, fitted, snapshots, train_days, test_day, definition_facts(definition)))
+        write_bundle(
+            place,
+            fitted.boosters,
+            _facts(portfolio, ways, fitted, snapshots, train_days, test_day, definition_facts(definition)),
+        )
         bundle = load_bundle(place)
         progress(f"evaluating on {len(held_out.frame):,} accounts never trained on")
         scores = score(bundle, held_out.frame)
@@ -134,8 +139,9 @@ def _tracked(
 ) -> Trained:
     table = evaluation.evaluation_table(scores.table, held_out.targets)
     own = evaluation.metrics(table)
-    figures = {**own, **turns.mean().to_dict(), "n": own["n"], "ability_n": own["ability_n"]}
-    spread_of_turns = turns.std(ddof=1).to_dict() if len(turns) > 1 else {}
+    means = {name: float(turns[name].mean()) for name in turns.columns}
+    figures = {**own, **means, "n": own["n"], "ability_n": own["ability_n"]}
+    spread_of_turns = {name: float(turns[name].std(ddof=1)) for name in turns.columns} if len(turns) > 1 else {}
     by_bucket = evaluation.by_bucket(table)
     spread = evaluation.intervals(table, seed=ways.lightgbm["seed"])
     findings = gate_findings(figures)
@@ -172,7 +178,17 @@ def _tracked(
         },
     )
     return Trained(
-        tracked.version, tracked.run_id, bundle.bundle_id, train_days, test_day, figures, spread_of_turns, own, by_bucket, spread, findings
+        tracked.version,
+        tracked.run_id,
+        bundle.bundle_id,
+        train_days,
+        test_day,
+        figures,
+        spread_of_turns,
+        own,
+        by_bucket,
+        spread,
+        findings,
     )
 
 
@@ -207,9 +223,14 @@ def _facts(
 def code_version() -> str:
     """The commit this code was run from, with ``+`` when files were changed since; the package version without git."""
     here = Path(__file__).resolve().parent
+    git = shutil.which("git")
+    if git is None:
+        return scoring.__version__
+
+    def ask(*words: str) -> str:
+        return subprocess.run([git, *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout  # noqa: S607
+        return ask("rev-parse", "HEAD") + ("+" if ask("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return scoring.__version__
-    return commit + ("+" if changed.strip() else "")

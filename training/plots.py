@@ -13,7 +13,12 @@ from scoring.scores.scores import Scores, group_contributions
 from training.evaluation import calibration, capped_money, rules
 
 matplotlib.use("Agg")
-_RULE_NAMES = {"expected": "w x A x D", "balance": "balance", "willingness": "willingness alone", "dpd": "days past due"}
+_RULE_NAMES = {
+    "expected": "w x A x D",
+    "balance": "balance",
+    "willingness": "willingness alone",
+    "dpd": "days past due",
+}
 
 
 def reliability(table: pd.DataFrame) -> Figure:
@@ -45,7 +50,13 @@ def capture(table: pd.DataFrame) -> Figure:
         gathered = np.cumsum(money[np.argsort(-order, kind="stable")]) / max(money.sum(), 1.0)
         axes.plot(worked, gathered, label=_RULE_NAMES[rule])
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="random")
-    axes.set(title="money paid by the accounts worked first", xlabel="share of accounts", ylabel="share of money", xlim=(0, 1), ylim=(0, 1))
+    axes.set(
+        title="money paid by the accounts worked first",
+        xlabel="share of accounts",
+        ylabel="share of money",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
     axes.legend(frameon=False)
     return figure
 
@@ -82,8 +93,16 @@ def buckets(figures: dict[str, dict[str, float]]) -> Figure:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     names = list(figures)
-    axes.bar(names, [figures[b].get("willing_share", 0.0) for b in names], color="0.8", label="share with a token payment")
-    axes.plot(names, [figures[b].get("willingness_auc", float("nan")) for b in names], "o", color="#1b5e8c", label="willingness AUC")
+    axes.bar(
+        names, [figures[b].get("willing_share", 0.0) for b in names], color="0.8", label="share with a token payment"
+    )
+    axes.plot(
+        names,
+        [figures[b].get("willingness_auc", float("nan")) for b in names],
+        "o",
+        color="#1b5e8c",
+        label="willingness AUC",
+    )
     for name in names:
         axes.annotate(f"n={figures[name]['n']:,.0f}", (name, 0.02), ha="center", fontsize=8)
     axes.set(title="by bucket", ylim=(0, 1))

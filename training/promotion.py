@@ -48,7 +48,9 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
         ``gates_failed``: lists every failed gate. Nothing was changed.
     """
     if not approver.strip():
-        raise BadRequestError("A promotion needs the name of the person who answers for it (--approver).", field="approver", got=approver)
+        raise BadRequestError(
+            "A promotion needs the name of the person who answers for it (--approver).", field="approver", got=approver
+        )
     registered = tracking.registered(home, version)
     try:
         return _promoted(registered, home, approver.strip(), promoted_at, (despite or "").strip())
@@ -56,7 +58,9 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
         shutil.rmtree(registered.folder.parent, ignore_errors=True)
 
 
-def _promoted(registered: tracking.Registered, home: Path, approver: str, promoted_at: datetime, despite: str) -> Promoted:
+def _promoted(
+    registered: tracking.Registered, home: Path, approver: str, promoted_at: datetime, despite: str
+) -> Promoted:
     findings = gate_findings(registered.figures)
     failed = [finding for finding in findings if finding.severity == "error"]
     if failed and not despite:
@@ -84,7 +88,12 @@ def _promoted(registered: tracking.Registered, home: Path, approver: str, promot
     tracking.mark_champion(
         home,
         registered.version,
-        {"approver": approver, "approved_at": pin.approved_at, "despite": despite, "findings": json.dumps(pin.findings)},
+        {
+            "approver": approver,
+            "approved_at": pin.approved_at,
+            "despite": despite,
+            "findings": json.dumps(pin.findings),
+        },
     )
     write_pin(home, pin)
     return Promoted(pin, findings)

@@ -44,7 +44,7 @@ class Recipe:
     @property
     def needs_current_accounts(self) -> bool:
         """Whether any model trains on accounts that are not past due."""
-        return self.split["willingness_trees_on_all"] > 0 or self.split["ability_population"] == "all"
+        return bool(self.split["willingness_trees_on_all"] > 0 or self.split["ability_population"] == "all")
 
     def definition(self, currency: str) -> TargetDefinition:
         """The target definition in minor units of a currency."""
@@ -79,7 +79,9 @@ def read_recipe(path: Path | None, source: str = "") -> Recipe:
         path = own if source and own.is_file() else RECIPES / "default.toml"
     if not path.is_file():
         known = sorted(file.name for file in RECIPES.glob("*.toml"))
-        raise BadRequestError(f"Recipe {path} is not there. Recipes shipped: {', '.join(known)}.", field="recipe", got=str(path))
+        raise BadRequestError(
+            f"Recipe {path} is not there. Recipes shipped: {', '.join(known)}.", field="recipe", got=str(path)
+        )
     text = path.read_text(encoding="utf-8")
     try:
         raw = tomllib.loads(text)

@@ -21,6 +21,7 @@ from training.fitting import fit_scores
 from training.recipe import Recipe
 from training.snapshots import Snapshot, is_held_out
 
+
 def is_test_customer(seen: Snapshot, recipe: Recipe, turn: int = 0) -> npt.NDArray[np.bool_]:
     """Which accounts of a snapshot belong to customers held out in a turn."""
     shift = turn / recipe.split["rotations"]
@@ -49,7 +50,13 @@ def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe) -
     for turn in range(recipe.split["rotations"]):
         boosters = fit_scores([without_test_customers(day, recipe, turn) for day in train_days], recipe)
         held_out = held_out_customers(test_day, recipe, turn)
-        scored = _scored(held_out.frame, {name: booster.predict(held_out.frame.values, raw_score=True) for name, booster in boosters.items()})
+        scored = _scored(
+            held_out.frame,
+            {
+                name: np.asarray(booster.predict(held_out.frame.values, raw_score=True))
+                for name, booster in boosters.items()
+            },
+        )
         turns.append(metrics(evaluation_table(scored, held_out.targets)))
     return pd.DataFrame(turns)
 

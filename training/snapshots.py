@@ -62,7 +62,7 @@ def default_days(portfolio: Portfolio, definition: TargetDefinition, n_train: in
     first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchall()[0][0]
     last_mature = portfolio.extract_on - timedelta(days=definition.horizon_days + definition.posting_lag_days + 1)
     test = _month_end_on_or_before(last_mature)
-    days = []
+    days: list[date] = []
     day = _month_end_on_or_before(test - timedelta(days=definition.horizon_days))
     while first is not None and day > first and len(days) < n_train:
         days.append(day)
@@ -87,7 +87,12 @@ def split_days(days: tuple[date, ...], definition: TargetDefinition) -> tuple[li
     """
     ordered = sorted(set(days))
     if len(ordered) < 2:
-        raise AsOfError("Name at least two as-of days: the last one tests, the others train.", field="as_of", got=len(ordered), expected=2)
+        raise AsOfError(
+            "Name at least two as-of days: the last one tests, the others train.",
+            field="as_of",
+            got=len(ordered),
+            expected=2,
+        )
     test = ordered[-1]
     for day in ordered[:-1]:
         if (test - day).days < definition.horizon_days:
@@ -101,7 +106,9 @@ def split_days(days: tuple[date, ...], definition: TargetDefinition) -> tuple[li
     return ordered[:-1], test
 
 
-def is_held_out(customer_ids: pd.Series, share: float, *, salt: str = "test", shift: float = 0.0) -> npt.NDArray[np.bool_]:
+def is_held_out(
+    customer_ids: pd.Series, share: float, *, salt: str = "test", shift: float = 0.0
+) -> npt.NDArray[np.bool_]:
     """Whether each customer is never trained on: a stable hash of the id, so a retrain keeps the same people out.
 
     Parameters

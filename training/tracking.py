@@ -66,6 +66,15 @@ def client(home: Path) -> MlflowClient:
     return found
 
 
+def _experiment_id(store: MlflowClient) -> str:
+    experiment = store.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        raise BundleError(
+            f"The MLflow store has no experiment {EXPERIMENT!r}. Set SCORING_HOME to a folder of its own."
+        )
+    return str(experiment.experiment_id)
+
+
 def log_training(
     home: Path,
     *,
@@ -98,13 +107,17 @@ def log_training(
     Tracked
     """
     store = client(home)
-    with mlflow.start_run(experiment_id=store.get_experiment_by_name(EXPERIMENT).experiment_id, tags=dict(tags)) as run:
+    with mlflow.start_run(experiment_id=_experiment_id(store), tags=dict(tags)) as run:
         mlflow.log_params({name: str(value)[:500] for name, value in parameters.items()})
         flat = {f"test.{name}": value for name, value in figures.items()}
         flat |= {f"test.{name}.sd": value for name, value in spreads.items()}
         flat |= {f"bundle.{name}": value for name, value in own_figures.items()}
         flat |= {f"bundle.{bucket}.{name}": v for bucket, own in figures_by_bucket.items() for name, v in own.items()}
-        flat |= {f"bundle.{name}.{side}": v for name, pair in intervals.items() for side, v in zip(("low", "high"), pair, strict=True)}
+        flat |= {
+            f"bundle.{name}.{side}": v
+            for name, pair in intervals.items()
+            for side, v in zip(("low", "high"), pair, strict=True)
+        }
         mlflow.log_metrics(flat)
         for name, figure in plots.items():
             mlflow.log_figure(figure, f"plots/{name}.png")
@@ -127,7 +140,9 @@ def _register(store: MlflowClient, run_id: str, source: str) -> str:
     try:
         store.get_registered_model(REGISTERED)
     except MlflowException:
-        store.create_registered_model(REGISTERED, description="Willingness and ability models with what belongs to them.")
+        store.create_registered_model(
+            REGISTERED, description="Willingness and ability models with what belongs to them."
+        )
     version = str(store.create_model_version(REGISTERED, source, run_id).version)
     store.set_registered_model_alias(REGISTERED, "challenger", version)
     return version
@@ -143,17 +158,26 @@ def registered(home: Path, version: str) -> Registered:
     """
     store = client(home)
     try:
-        if version.isdigit():
-            found = store.get_model_version(REGISTERED, version)
-        else:
-            found = store.get_model_version_by_alias(REGISTERED, version)
+        by = store.get_model_version if version.isdigit() else store.get_model_version_by_alias
+        found = by(REGISTERED, version)
     except MlflowException as error:
         there = sorted((v.version for v in store.search_model_versions(f"name = '{REGISTERED}'")), key=int)
-        known = f"Registered versions: {', '.join(map(str, there))}." if there else "None is registered yet: run `scoring train` first."
-        raise BundleError(f"There is no registered bundle of version {version!r}. {known}", field="version", got=version, expected=there) from error
-    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=tempfile.mkdtemp(prefix="bundle-")))
+        known = (
+            f"Registered versions: {', '.join(map(str, there))}."
+            if there
+            else "None is registered yet: run `scoring train` first."
+        )
+        raise BundleError(
+            f"There is no registered bundle of version {version!r}. {known}",
+            field="version",
+            got=version,
+            expected=there,
+        ) from error
+    folder = Path(
+        mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=tempfile.mkdtemp(prefix="bundle-"))
+    )
     stated = json.loads(mlflow.artifacts.load_text(f"runs:/{found.run_id}/{FIGURES}"))
-    return Registered(str(found.version), found.run_id, folder, stated["overall"])
+    return Registered(str(found.version), str(found.run_id), folder, stated["overall"])
 
 
 def mark_champion(home: Path, version: str, tags: Mapping[str, str]) -> None:

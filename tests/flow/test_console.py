@@ -18,7 +18,9 @@ from tests.flow.conftest import Line
 def console(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     """Run `scoring` in a process of its own, as a user does."""
     command = [sys.executable, "-m", "serving.console", *words]
-    return subprocess.run(command, env={**os.environ, "SCORING_HOME": str(home), "SCORING_THREADS": "1"}, capture_output=True, text=True)
+    return subprocess.run(
+        command, env={**os.environ, "SCORING_HOME": str(home), "SCORING_THREADS": "1"}, capture_output=True, text=True
+    )
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def test_a_missing_table_is_named(line: Line, broken: Path, tmp_path: Path) -> N
 
 def test_a_wrong_type_is_named_with_an_example(line: Line, broken: Path, tmp_path: Path) -> None:
     statements = pd.read_parquet(broken / "statements.parquet")
-    statements["balance_cents"] = statements["balance_cents"].astype(str).replace(statements["balance_cents"].astype(str).iloc[0], "twelve")
+    statements["balance_cents"] = (
+        statements["balance_cents"].astype(str).replace(statements["balance_cents"].astype(str).iloc[0], "twelve")
+    )
     statements.to_parquet(broken / "statements.parquet")
     done = console("plan", str(broken), "--as-of", str(line.as_of), "--out", str(tmp_path / "o"), home=line.home)
     refused(done, "bad_portfolio", "balance_cents", "twelve")
@@ -57,11 +61,16 @@ def test_an_as_of_before_the_data_is_refused_with_the_first_day(line: Line, tmp_
 
 
 def test_a_day_that_is_no_day_is_bad_usage(line: Line, tmp_path: Path) -> None:
-    refused(console("plan", str(line.portfolio), "--as-of", "2025-02-30", "--out", str(tmp_path / "o"), home=line.home), "is not a day")
+    refused(
+        console("plan", str(line.portfolio), "--as-of", "2025-02-30", "--out", str(tmp_path / "o"), home=line.home),
+        "is not a day",
+    )
 
 
 def test_without_a_promoted_bundle_the_plan_says_how_to_get_one(line: Line, tmp_path: Path) -> None:
-    done = console("plan", str(line.portfolio), "--as-of", str(line.as_of), "--out", str(tmp_path / "o"), home=tmp_path / "empty")
+    done = console(
+        "plan", str(line.portfolio), "--as-of", str(line.as_of), "--out", str(tmp_path / "o"), home=tmp_path / "empty"
+    )
     refused(done, "not_ready", "scoring promote")
     assert not (tmp_path / "o").exists()
     assert not (tmp_path / "empty" / "ledger.db").exists()
@@ -81,13 +90,26 @@ def test_a_folder_that_is_no_plan_is_left_alone(line: Line, tmp_path: Path) -> N
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("do not delete")
-    refused(console("plan", str(line.portfolio), "--as-of", str(line.as_of), "--out", str(mine), home=line.home), "not a plan")
+    refused(
+        console("plan", str(line.portfolio), "--as-of", str(line.as_of), "--out", str(mine), home=line.home),
+        "not a plan",
+    )
     assert (mine / "thesis.txt").read_text() == "do not delete"
 
 
 def test_an_unknown_channel_in_the_capacity_file_is_named(line: Line, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("fax: {contacts: 3}\n")
-    done = console("plan", str(line.portfolio), "--as-of", str(line.as_of), "--capacity", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o"), home=line.home)
+    done = console(
+        "plan",
+        str(line.portfolio),
+        "--as-of",
+        str(line.as_of),
+        "--capacity",
+        str(tmp_path / "c.yaml"),
+        "--out",
+        str(tmp_path / "o"),
+        home=line.home,
+    )
     refused(done, "bad_capacity", "fax")
 
 
@@ -109,5 +131,7 @@ def test_findings_exit_with_1_and_are_all_reported(line: Line, broken: Path) -> 
 
 def test_every_command_has_help_with_an_example(line: Line) -> None:
     listed = console("--help", home=line.home).stdout.split("Commands:")[1]
-    for command in [row.split()[0] for row in listed.strip().splitlines() if row.startswith("  ") and not row.startswith("   ")]:
+    for command in [
+        row.split()[0] for row in listed.strip().splitlines() if row.startswith("  ") and not row.startswith("   ")
+    ]:
         assert "Example: scoring" in console(command, "--help", home=line.home).stdout, command

@@ -66,17 +66,24 @@ def test_the_test_customers_were_never_trained_on_and_the_days_lie_a_horizon_apa
     assert all((line.trained.test_day - day).days >= 30 for day in line.trained.train_days)
 
 
-def test_a_failed_gate_refuses_promotion_and_a_reason_overrides_it_on_record(line: Line, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_gate_refuses_promotion_and_a_reason_overrides_it_on_record(
+    line: Line, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     home = shutil.copytree(line.home, tmp_path / "home")
     failing = {"auc": {"metric": "willingness_auc", "low": 0.999, "why": "nobody is that good"}}
-    monkeypatch.setattr("training.promotion.gate_findings", lambda figures: __import__("training.gates", fromlist=["x"]).gate_findings(figures, failing))
+    monkeypatch.setattr(
+        "training.promotion.gate_findings",
+        lambda figures: __import__("training.gates", fromlist=["x"]).gate_findings(figures, failing),
+    )
     before = (home / "bundles" / "champion.toml").read_text()
 
     with pytest.raises(GateError, match="nobody is that good"):
         promote(line.trained.version, home=home, approver="A", promoted_at=RECORDED_AT)
     assert (home / "bundles" / "champion.toml").read_text() == before
 
-    done = promote(line.trained.version, home=home, approver="A", promoted_at=RECORDED_AT, despite="pilot on one region")
+    done = promote(
+        line.trained.version, home=home, approver="A", promoted_at=RECORDED_AT, despite="pilot on one region"
+    )
     assert done.pin.despite == "pilot on one region"
     assert "nobody is that good" in done.pin.findings[0]
 
@@ -101,7 +108,11 @@ def test_the_plan_writes_every_file_that_the_interface_names(planned: Path) -> N
     for channel in channels:
         queue = pd.read_csv(planned / f"queue_{channel}.csv")
         assert queue["rank"].tolist() == list(range(1, len(queue) + 1))
-        assert len(queue) == (decisions["channel"] == channel).sum() == len(pd.read_parquet(planned / f"queue_{channel}.parquet"))
+        assert (
+            len(queue)
+            == (decisions["channel"] == channel).sum()
+            == len(pd.read_parquet(planned / f"queue_{channel}.parquet"))
+        )
 
 
 def test_every_decision_is_in_the_ledger_once_and_the_chain_verifies(line: Line, planned: Path) -> None:
@@ -145,7 +156,13 @@ def test_capacities_are_respected_and_a_closed_channel_is_never_used(line: Line,
     capacity.write_text("agent_call: {minutes: 61}\nsms: {contacts: 7}\nemail: {contacts: 0}\nletter: {contacts: 0}\n")
 
     run = run_plan(
-        line.portfolio, as_of=line.as_of, out=tmp_path / "plan", home=line.home, recorded_at=RECORDED_AT, capacity_file=capacity, threads=1
+        line.portfolio,
+        as_of=line.as_of,
+        out=tmp_path / "plan",
+        home=line.home,
+        recorded_at=RECORDED_AT,
+        capacity_file=capacity,
+        threads=1,
     )
 
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items()}
@@ -155,7 +172,9 @@ def test_capacities_are_respected_and_a_closed_channel_is_never_used(line: Line,
 
 
 def test_the_same_plan_again_writes_nothing_twice(line: Line, planned: Path, tmp_path: Path) -> None:
-    again = run_plan(line.portfolio, as_of=line.as_of, out=tmp_path / "again", home=line.home, recorded_at=RECORDED_AT, threads=1)
+    again = run_plan(
+        line.portfolio, as_of=line.as_of, out=tmp_path / "again", home=line.home, recorded_at=RECORDED_AT, threads=1
+    )
 
     assert again.already_recorded
     assert (tmp_path / "again" / "decisions.parquet").read_bytes() == (planned / "decisions.parquet").read_bytes()
@@ -166,7 +185,17 @@ def test_a_plan_killed_at_any_point_and_run_again_is_complete_and_has_no_duplica
     home = tmp_path / "home"
     shutil.copytree(line.home / "bundles", home / "bundles")
     out = tmp_path / "plan"
-    command = [sys.executable, "-m", "serving.console", "plan", str(line.portfolio), "--as-of", str(line.as_of), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "serving.console",
+        "plan",
+        str(line.portfolio),
+        "--as-of",
+        str(line.as_of),
+        "--out",
+        str(out),
+    ]
     environment = {**os.environ, "SCORING_HOME": str(home), "SCORING_THREADS": "1"}
     started = time.monotonic()
     subprocess.run(command, env=environment, check=True, capture_output=True)

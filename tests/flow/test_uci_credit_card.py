@@ -34,7 +34,9 @@ def test_the_data_check_finds_no_error(trained: tuple[Path, Path, Trained]) -> N
 
 
 @pytest.mark.real_data
-def test_both_scores_are_as_accurate_as_the_reference_on_new_accounts_in_the_next_month(trained: tuple[Path, Path, Trained]) -> None:
+def test_both_scores_are_as_accurate_as_the_reference_on_new_accounts_in_the_next_month(
+    trained: tuple[Path, Path, Trained],
+) -> None:
     result = trained[2]
 
     assert (result.train_days, result.test_day) == ([date(2005, 7, 31)], AUGUST)
@@ -49,7 +51,9 @@ def test_both_scores_are_as_accurate_as_the_reference_on_new_accounts_in_the_nex
 
 
 @pytest.mark.real_data
-def test_the_promoted_bundle_gives_a_queue_of_the_august_cohort(trained: tuple[Path, Path, Trained], tmp_path: Path) -> None:
+def test_the_promoted_bundle_gives_a_queue_of_the_august_cohort(
+    trained: tuple[Path, Path, Trained], tmp_path: Path
+) -> None:
     portfolio, home, _ = trained
     promote("challenger", home=home, approver="Test Approver", promoted_at=AT)
 

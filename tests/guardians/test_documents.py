@@ -25,7 +25,9 @@ def test_every_command_is_in_the_readme_and_every_named_one_exists() -> None:
 
 
 def test_every_error_code_is_in_the_readme() -> None:
-    codes = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ScoringError)}
+    codes = {
+        kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ScoringError)
+    }
 
     assert {code for code in codes if f"`{code}`" not in README} == set()
 
@@ -62,12 +64,23 @@ def test_every_declared_dependency_has_a_floor_or_a_ceiling() -> None:
 
 
 def test_nothing_imports_the_data_and_models_folders_as_packages() -> None:
-    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("training/**/*.py"), *ROOT.glob("serving/**/*.py"), *ROOT.glob("tests/**/*.py")]:
+    for path in [
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("training/**/*.py"),
+        *ROOT.glob("serving/**/*.py"),
+        *ROOT.glob("tests/**/*.py"),
+    ]:
         assert not re.search(r"^\s*(from|import) (data|models)\b", path.read_text(encoding="utf-8"), flags=re.M), path
 
 
 def test_no_file_of_the_project_names_a_path_of_one_machine() -> None:
     suspicious = re.compile(r"(?<![\w.])/(work|root|home/\w+)/")
-    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("training/**/*"), *ROOT.glob("serving/**/*.py"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"]:
+    for path in [
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("training/**/*"),
+        *ROOT.glob("serving/**/*.py"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "README.md",
+    ]:
         if path.is_file() and path.suffix in {".py", ".md", ".toml"}:
             assert not suspicious.search(path.read_text(encoding="utf-8")), path

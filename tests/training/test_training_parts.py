@@ -51,7 +51,10 @@ def test_training_days_closer_than_the_horizon_to_the_test_day_are_refused() -> 
         split_days((date(2025, 5, 2), date(2025, 5, 31)), TargetDefinition())
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), min_size=1, max_size=50, unique=True), st.floats(0.1, 0.9))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), min_size=1, max_size=50, unique=True),
+    st.floats(0.1, 0.9),
+)
 def test_a_customer_is_held_out_or_not_whatever_else_is_in_the_portfolio(customers: list[str], share: float) -> None:
     together = is_held_out(pd.Series(customers), share)
     alone = [bool(is_held_out(pd.Series([customer]), share)[0]) for customer in customers]
@@ -72,8 +75,12 @@ def test_the_conformal_margin_covers_its_own_calibration_rows(n: int, seed: int)
 
 
 def test_figures_are_those_of_a_hand_counted_table() -> None:
-    scored = pd.DataFrame({"dpd": [1, 2, 3, 4], "cure_amount_cents": [100] * 4, "w_logged": [0.9, 0.8, 0.2, 0.1], "ability": [1.0] * 4})
-    targets = pd.DataFrame({"paid_cents": [100, 50, 0, 0], "willingness": [1.0, 1.0, 0.0, 0.0], "ability": [1.0, 0.5, np.nan, np.nan]})
+    scored = pd.DataFrame(
+        {"dpd": [1, 2, 3, 4], "cure_amount_cents": [100] * 4, "w_logged": [0.9, 0.8, 0.2, 0.1], "ability": [1.0] * 4}
+    )
+    targets = pd.DataFrame(
+        {"paid_cents": [100, 50, 0, 0], "willingness": [1.0, 1.0, 0.0, 0.0], "ability": [1.0, 0.5, np.nan, np.nan]}
+    )
     seen = metrics(evaluation_table(scored.assign(ability=[1.0, 0.9, 0.8, 0.7]), targets))
     assert seen["willingness_auc"] == 1.0
     assert seen["willingness_brier"] == pytest.approx((0.01 + 0.04 + 0.04 + 0.01) / 4)
@@ -93,7 +100,16 @@ def test_all_gate_findings_come_at_once() -> None:
 
 
 def test_a_pin_reads_back_as_written(tmp_path: Path) -> None:
-    pin = Pin("ab" * 32, "abab", "3", "run", 'O\'Neil "Q"', "2026-11-21T00:00:00+00:00", "试点\nline two", ("warning: x", "error: y"))
+    pin = Pin(
+        "ab" * 32,
+        "abab",
+        "3",
+        "run",
+        'O\'Neil "Q"',
+        "2026-11-21T00:00:00+00:00",
+        "试点\nline two",
+        ("warning: x", "error: y"),
+    )
     write_pin(tmp_path, pin)
     assert read_pin(tmp_path) == pin
 

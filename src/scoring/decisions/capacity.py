@@ -65,9 +65,17 @@ def read_capacity(path: Path | None) -> dict[Channel, Capacity]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError as error:
-        raise CapacityError(f"Capacity file {path} is not there. Give a YAML file, or leave it out for no limits.", field="capacity", got=str(path)) from error
+        raise CapacityError(
+            f"Capacity file {path} is not there. Give a YAML file, or leave it out for no limits.",
+            field="capacity",
+            got=str(path),
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise CapacityError(f"Capacity file {path} cannot be read as YAML. Write lines like `agent_call: {{minutes: 2400}}`.", field="capacity", got=str(path)) from error
+        raise CapacityError(
+            f"Capacity file {path} cannot be read as YAML. Write lines like `agent_call: {{minutes: 2400}}`.",
+            field="capacity",
+            got=str(path),
+        ) from error
     return capacity_from(raw)
 
 
@@ -84,15 +92,27 @@ def capacity_from(raw: Any) -> dict[Channel, Capacity]:
     scoring.errors.CapacityError: 'fax' is not a channel. Channels: sms, app_push, email, online_cs, ai_voice, agent_call, letter, field_visit, legal_referral.
     """
     if not isinstance(raw, Mapping):
-        raise CapacityError("A capacity file maps channels to limits, e.g. `agent_call: {minutes: 2400}`.", field="capacity", got=str(raw)[:100])
+        raise CapacityError(
+            "A capacity file maps channels to limits, e.g. `agent_call: {minutes: 2400}`.",
+            field="capacity",
+            got=str(raw)[:100],
+        )
     known = {str(channel): channel for channel in CONTACT_CHANNELS}
-    found = {channel: Capacity() for channel in CONTACT_CHANNELS}
+    found: dict[Channel, Capacity] = {channel: Capacity() for channel in CONTACT_CHANNELS}
     for name, limits in raw.items():
         if name not in known:
-            raise CapacityError(f"{name!r} is not a channel. Channels: {', '.join(known)}.", field="capacity", got=name, expected=list(known))
+            raise CapacityError(
+                f"{name!r} is not a channel. Channels: {', '.join(known)}.",
+                field="capacity",
+                got=name,
+                expected=list(known),
+            )
         if not isinstance(limits, Mapping) or set(limits) - set(_LIMITS):
             raise CapacityError(
-                f"Capacity of {name}: give `contacts` and/or `minutes`.", field=f"capacity.{name}", got=str(limits)[:100], expected=list(_LIMITS)
+                f"Capacity of {name}: give `contacts` and/or `minutes`.",
+                field=f"capacity.{name}",
+                got=str(limits)[:100],
+                expected=list(_LIMITS),
             )
         found[known[name]] = Capacity(**{limit: _amount(name, limit, value) for limit, value in limits.items()})
     return found

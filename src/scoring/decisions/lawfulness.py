@@ -87,7 +87,11 @@ def find_profile(name: str | None, currency: str) -> Profile | None:
     path = Path(name) if name.endswith((".yaml", ".yml")) else data_folder() / "policy" / f"{name}.yaml"
     if not path.is_file():
         shipped = ", ".join(sorted(PROFILE_OF_CURRENCY.values()))
-        raise PolicyError(f"There is no contact-policy profile {name!r}. Shipped: {shipped}; or give a file.", field="policy", got=name)
+        raise PolicyError(
+            f"There is no contact-policy profile {name!r}. Shipped: {shipped}; or give a file.",
+            field="policy",
+            got=name,
+        )
     return load_profile(path)
 
 
@@ -104,7 +108,11 @@ def read_operations(path: Path | None) -> Operations:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PolicyError(f"Operations file {path} cannot be read as YAML. Write lines like `call_recording_on: true`.", field="operations", got=str(path)) from error
+        raise PolicyError(
+            f"Operations file {path} cannot be read as YAML. Write lines like `call_recording_on: true`.",
+            field="operations",
+            got=str(path),
+        ) from error
     if not isinstance(raw, dict):
         raise PolicyError(f"Operations file {path} must map facts to true or false.", field="operations", got=str(path))
     return Operations.read(raw)
@@ -133,7 +141,9 @@ def lawfulness(
     """
     at = judged_at(profile, as_of)
     rules_on = profile.nearest_day(at.date())
-    frame = verdict_frame(profile, facts_from_portfolio(portfolio, profile, at, operations, list(account_ids)), rules_on=rules_on)
+    frame = verdict_frame(
+        profile, facts_from_portfolio(portfolio, profile, at, operations, list(account_ids)), rules_on=rules_on
+    )
     tables, which = frame.patterns()
     reachable = addresses_on_file(portfolio, list(account_ids))
     person = np.array([channel in DECIDED_BY_A_PERSON for channel in CONTACT_CHANNELS])
@@ -164,5 +174,11 @@ def rule_letters(table: npt.NDArray[np.int8]) -> list[str]:
     return ["".join(row) for row in letters[table]]
 
 
-LETTERS: Final = {Outcome.NOT_APPLICABLE: ".", Outcome.PASS: "p", Outcome.UNKNOWN: "u", Outcome.REVIEW: "r", Outcome.BLOCK: "b"}
+LETTERS: Final = {
+    Outcome.NOT_APPLICABLE: ".",
+    Outcome.PASS: "p",
+    Outcome.UNKNOWN: "u",
+    Outcome.REVIEW: "r",
+    Outcome.BLOCK: "b",
+}
 """not applicable, pass, unknown, review, block."""

@@ -78,8 +78,8 @@ def priority_base(scores: pd.DataFrame) -> Floats:
     >>> priority_base(seen).tolist()
     [125.0]
     """
-    p = scores["w_none"].to_numpy(dtype=np.float64)
-    return p * (1.0 - p) * scores["ability"].to_numpy(dtype=np.float64) * scores["cure_amount_cents"].to_numpy(dtype=np.float64)
+    p, ability, owed = (scores[name].to_numpy(dtype=np.float64) for name in ("w_none", "ability", "cure_amount_cents"))
+    return np.asarray(p * (1.0 - p) * ability * owed)
 
 
 def channel_values(scores: pd.DataFrame) -> Floats:

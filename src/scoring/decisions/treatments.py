@@ -65,7 +65,9 @@ def treatment_table() -> TreatmentTable:
     for place, (row, stage) in enumerate(cells):
         for preference, channel in enumerate(_cell(raw, row, stage)["channels"], start=1):
             suitable[place, names.index(channel)] = preference
-    return TreatmentTable(treatments, suitable, float(raw["self_cure_above"]), hashlib.sha256(text.encode()).hexdigest())
+    return TreatmentTable(
+        treatments, suitable, float(raw["self_cure_above"]), hashlib.sha256(text.encode()).hexdigest()
+    )
 
 
 def _cell(raw: dict[str, Any], row: str, stage: str) -> dict[str, Any]:
@@ -73,7 +75,9 @@ def _cell(raw: dict[str, Any], row: str, stage: str) -> dict[str, Any]:
         cell: dict[str, Any] = raw[row][stage]
         Treatment(cell["treatment"])
     except (KeyError, ValueError) as error:
-        raise PolicyError(f"treatments.toml, [{row}] {stage}: missing, or an unknown treatment.", field=f"{row}.{stage}") from error
+        raise PolicyError(
+            f"treatments.toml, [{row}] {stage}: missing, or an unknown treatment.", field=f"{row}.{stage}"
+        ) from error
     allowed = {str(channel) for channel in CONTACT_CHANNELS if channel not in NEVER_BY_SCORE}
     if set(cell["channels"]) - allowed:
         raise PolicyError(
@@ -95,6 +99,7 @@ def cells_of(scores: pd.DataFrame) -> npt.NDArray[np.int64]:
     'reminder'
     """
     missing = scores["evidence"].to_numpy() == str(Evidence.INSUFFICIENT)
-    row = pd.Index(_ROWS).get_indexer(np.where(missing, str(Evidence.INSUFFICIENT), scores["segment"].to_numpy()))
+    wanted = np.where(missing, str(Evidence.INSUFFICIENT), scores["segment"].to_numpy())
+    row = pd.Index(_ROWS).get_indexer(pd.Index(wanted))
     stage = np.searchsorted(list(_STAGE_FIRST_DPD.values()), scores["dpd"].to_numpy(), side="right") - 1
     return np.asarray(row * len(_STAGE_FIRST_DPD) + stage, dtype=np.int64)

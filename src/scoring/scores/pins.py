@@ -33,7 +33,11 @@ def write_pin(home: Path, pin: Pin) -> Path:
     path = home / "bundles" / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ["# The bundle that decides. Written by `scoring promote`; the id is the SHA-256 of its manifest."]
-    lines += [f"{name} = {json.dumps(getattr(pin, name), ensure_ascii=False)}" for name in Pin.__dataclass_fields__ if name != "findings"]
+    lines += [
+        f"{name} = {json.dumps(getattr(pin, name), ensure_ascii=False)}"
+        for name in Pin.__dataclass_fields__
+        if name != "findings"
+    ]
     lines += ["findings = [", *(f"  {json.dumps(finding, ensure_ascii=False)}," for finding in pin.findings), "]"]
     scratch = path.with_suffix(".tmp")
     scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -69,7 +73,9 @@ def read_pin(home: Path) -> Pin:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return Pin(**{**raw, "findings": tuple(raw["findings"])})
     except (tomllib.TOMLDecodeError, TypeError, KeyError, UnicodeDecodeError) as error:
-        raise BundleError(f"The pin {path} cannot be read. Promote the bundle again.", field="pin", got=str(path)) from error
+        raise BundleError(
+            f"The pin {path} cannot be read. Promote the bundle again.", field="pin", got=str(path)
+        ) from error
 
 
 def load_champion(home: Path) -> tuple[Pin, Bundle]:

@@ -116,7 +116,9 @@ def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = Tru
     parts: dict[str, Floats] = {}
     if with_contributions:
         for name in EXPLAINED:
-            parts[name] = explained(bundle.boosters[name], bundle.leaf_tables[name], frame.values, threads=threads).contributions
+            parts[name] = explained(
+                bundle.boosters[name], bundle.leaf_tables[name], frame.values, threads=threads
+            ).contributions
             assert_additive(parts[name], margins[name])
     return Scores(frame, _table(bundle, frame, margins), margins, parts)
 
@@ -187,7 +189,12 @@ def evidence(frame: FeatureFrame) -> npt.NDArray[np.object_]:
 
 
 _CELLS: Final = (Segment.WILLING_ABLE, Segment.WILLING_UNABLE, Segment.UNWILLING_ABLE, Segment.UNWILLING_UNABLE)
-EVIDENCE_FEATURES: Final = ("account_age_days", "n_statements_365d", "days_since_last_payment", "inflow_months_seen_180d")
+EVIDENCE_FEATURES: Final = (
+    "account_age_days",
+    "n_statements_365d",
+    "days_since_last_payment",
+    "inflow_months_seen_180d",
+)
 
 
 def segments(willing: Floats, full: Floats, evidence_state: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
