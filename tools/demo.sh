@@ -12,6 +12,7 @@ say() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
 
 say "a portfolio of $ACCOUNTS simulated accounts in $DEMO"
 if [ -f "$DEMO/portfolio.toml" ]; then echo "kept from an earlier run"; else
+  rm -rf "$DEMO"   # what a stopped run may have left: portfolio.toml is written last
   "$BIN/scoring" simulate --out "$DEMO" --accounts "$ACCOUNTS" --seed 1 --world base
 fi
 say "data check"
