@@ -41,7 +41,9 @@ def assign(values: Floats, places: list[int | None]) -> npt.NDArray[np.int64]:
         best = wanted[open_rows].argmax(axis=1)
         willing = np.isfinite(wanted[open_rows, best])
         chosen[open_rows[willing]] = best[willing]
-        turned_down = [_turn_down(chosen, wanted, channel, limit) for channel, limit in enumerate(places) if limit is not None]
+        turned_down = [
+            _turn_down(chosen, wanted, channel, limit) for channel, limit in enumerate(places) if limit is not None
+        ]
         open_rows = np.sort(np.concatenate(turned_down)) if turned_down else np.empty(0, dtype=np.int64)
     return chosen
 
@@ -65,7 +67,13 @@ def prices(values: Floats, chosen: npt.NDArray[np.int64], places: list[int | Non
     -------
     array (n_channels,)
         0 for a channel with places left. The highest gain among the accounts that would have come, so that with these prices
-        the bound of `bound` holds.
+        the bound of `bound` is tight where only one channel is scarce.
+
+    Examples
+    --------
+    >>> worth = np.array([[5.0], [3.0]])
+    >>> prices(worth, assign(worth, [1]), [1]).tolist()
+    [3.0]
     """
     worth = np.where(values > 0, values, -np.inf)
     now = np.where(chosen == NOBODY, 0.0, worth[np.arange(len(values)), chosen])
@@ -79,6 +87,13 @@ def prices(values: Floats, chosen: npt.NDArray[np.int64], places: list[int | Non
 def bound(values: Floats, channel_prices: Floats, places: list[int | None]) -> float:
     """An upper bound on the total value of any assignment: the Lagrangian dual at given prices.
 
+    Parameters
+    ----------
+    values, places
+        As for `assign`.
+    channel_prices : array (n_channels,)
+        Not negative. The price of a channel without limit counts as 0: its places cost nobody anything.
+
     Examples
     --------
     >>> bound(np.array([[5.0], [3.0]]), np.array([3.0]), [1])
@@ -86,6 +101,9 @@ def bound(values: Floats, channel_prices: Floats, places: list[int | None]) -> f
     """
     if not len(values):
         return 0.0
-    reduced = np.where(values > 0, values, -np.inf) - channel_prices
+    limited = [
+        (0.0, 0) if limit is None else (price, limit) for price, limit in zip(channel_prices, places, strict=True)
+    ]
+    reduced = np.where(values > 0, values, -np.inf) - np.array([price for price, _ in limited])
     per_account = np.maximum(reduced.max(axis=1), 0.0).sum()
-    return float(per_account + sum(price * limit for price, limit in zip(channel_prices, places, strict=True) if limit is not None))
+    return float(per_account + sum(price * limit for price, limit in limited))

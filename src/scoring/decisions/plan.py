@@ -85,7 +85,9 @@ def priority_base(scores: pd.DataFrame) -> Floats:
 def channel_values(scores: pd.DataFrame) -> Floats:
     """Net value of each contact channel: (w_channel - w_none) x A x D less its cost, ``-inf`` where the matrix leaves it out."""
     effects = [channel_effects()[channel] for channel in CONTACT_CHANNELS]
-    gain = np.stack([scores[f"w_{channel}"].to_numpy() - scores["w_none"].to_numpy() for channel in CONTACT_CHANNELS], axis=1)
+    gain = np.stack(
+        [scores[f"w_{channel}"].to_numpy() - scores["w_none"].to_numpy() for channel in CONTACT_CHANNELS], axis=1
+    )
     at_stake = (scores["ability"] * scores["cure_amount_cents"]).to_numpy(dtype=np.float64)
     net = gain * at_stake[:, None] - np.array([effect.cost_cents for effect in effects], dtype=np.float64)
     suitable = treatment_table().suitable[cells_of(scores)] > 0
@@ -171,11 +173,15 @@ def decide(
     weighed = weigh(scores, definition, lawful)
     places = places_by_channel(capacity)
     limits = [places[channel] for channel in CONTACT_CHANNELS]
-    chosen = assign(weighed.values, limits)
+    by_id = np.argsort(scores.table["account_id"].to_numpy(dtype=object), kind="stable")
+    chosen = np.empty(len(by_id), dtype=np.int64)
+    chosen[by_id] = assign(weighed.values[by_id], limits)
     cost_of_place = prices(weighed.values, chosen, limits)
     value = taken_value(weighed.values, chosen)
     return Plan(
-        decisions_table(scores, weighed, chosen, run_id, ranks=_ranks(weighed.values, chosen), runner_up_by=weighed.values),
+        decisions_table(
+            scores, weighed, chosen, run_id, ranks=_ranks(weighed.values, chosen, by_id), runner_up_by=weighed.values
+        ),
         weighed.values,
         places,
         dict(zip(CONTACT_CHANNELS, cost_of_place.tolist(), strict=True)),
@@ -247,7 +253,12 @@ def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArr
 
 def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
     """The standing that takes an account out of collection, or an empty text; the first that applies."""
-    reasons = {"is_deceased": "deceased", "is_disputed": "dispute_open", "is_on_kept_plan": "plan_kept", "is_charged_off": "charged_off"}
+    reasons = {
+        "is_deceased": "deceased",
+        "is_disputed": "dispute_open",
+        "is_on_kept_plan": "plan_kept",
+        "is_charged_off": "charged_off",
+    }
     found = np.full(len(positions), "", dtype=object)
     for column, reason in reversed(reasons.items()):
         found[positions[column].to_numpy(dtype=bool)] = reason
@@ -270,14 +281,16 @@ def _channel_names(chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     return names[chosen]
 
 
-def _ranks(values: Floats, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Place inside the channel: highest loss if not worked first, i.e. value over the best alternative."""
+def _ranks(values: Floats, chosen: npt.NDArray[np.int64], by_id: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Place inside the channel: highest value first, ties in the order of account ids."""
     ranks = np.full(len(chosen), NOT_RANKED, dtype=np.int64)
     rows = np.flatnonzero(chosen != NOBODY)
     if not len(rows):
         return ranks
     own = values[rows, chosen[rows]]
-    order = np.lexsort((rows, -own, chosen[rows]))
+    place_of = np.empty(len(by_id), dtype=np.int64)
+    place_of[by_id] = np.arange(len(by_id))
+    order = np.lexsort((place_of[rows], -own, chosen[rows]))
     channel = chosen[rows][order]
     first = np.concatenate([[True], channel[1:] != channel[:-1]])
     start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))

@@ -56,35 +56,71 @@ def treatment_table() -> TreatmentTable:
     >>> treatment_table().self_cure_above
     0.9
     """
-    text = (data_folder() / "reference" / "treatments.toml").read_text(encoding="utf-8")
-    raw = tomllib.loads(text)
+    return treatments_from((data_folder() / "reference" / "treatments.toml").read_text(encoding="utf-8"))
+
+
+def treatments_from(text: str) -> TreatmentTable:
+    """Check and type a treatment matrix.
+
+    Raises
+    ------
+    PolicyError
+        ``bad_policy``: see `treatment_table`; also text that is no TOML and a ``self_cure_above`` outside 0 to 1.
+
+    Examples
+    --------
+    >>> treatments_from("self_cure_above = 0.9")
+    Traceback (most recent call last):
+    ...
+    scoring.errors.PolicyError: treatments.toml, [willing_able] early: missing, or an unknown treatment.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"treatments.toml is not TOML: {error}.", field="treatments.toml") from error
     cells = [(row, str(stage)) for row in _ROWS for stage in Stage]
-    treatments = np.array([_cell(raw, row, stage)["treatment"] for row, stage in cells], dtype=object)
+    read = [_cell(raw, row, stage) for row, stage in cells]
     suitable = np.zeros((len(cells), len(CONTACT_CHANNELS)), dtype=np.int64)
     names = [str(channel) for channel in CONTACT_CHANNELS]
-    for place, (row, stage) in enumerate(cells):
-        for preference, channel in enumerate(_cell(raw, row, stage)["channels"], start=1):
+    for place, cell in enumerate(read):
+        for preference, channel in enumerate(cell["channels"], start=1):
             suitable[place, names.index(channel)] = preference
-    return TreatmentTable(
-        treatments, suitable, float(raw["self_cure_above"]), hashlib.sha256(text.encode()).hexdigest()
-    )
+    treatments = np.array([cell["treatment"] for cell in read], dtype=object)
+    return TreatmentTable(treatments, suitable, _self_cure_above(raw), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _self_cure_above(raw: dict[str, Any]) -> float:
+    threshold = raw.get("self_cure_above")
+    if not isinstance(threshold, float | int) or not 0 < threshold <= 1:
+        raise PolicyError(
+            "treatments.toml, self_cure_above: it must be a probability between 0 and 1, above which the willing and able are "
+            "left alone.",
+            field="self_cure_above",
+            got=threshold,
+            expected="above 0, at most 1",
+        )
+    return float(threshold)
 
 
 def _cell(raw: dict[str, Any], row: str, stage: str) -> dict[str, Any]:
+    where, field = f"treatments.toml, [{row}] {stage}", f"{row}.{stage}"
     try:
         cell: dict[str, Any] = raw[row][stage]
         Treatment(cell["treatment"])
-    except (KeyError, ValueError) as error:
+        channels = cell["channels"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PolicyError(f"{where}: missing, or an unknown treatment.", field=field) from error
+    if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
+        raise PolicyError(f"{where}: channels must be a list of channels, best first.", field=field, got=channels)
+    allowed = [str(channel) for channel in CONTACT_CHANNELS if channel not in NEVER_BY_SCORE]
+    strangers = sorted(set(channels) - set(allowed))
+    if strangers:
         raise PolicyError(
-            f"treatments.toml, [{row}] {stage}: missing, or an unknown treatment.", field=f"{row}.{stage}"
-        ) from error
-    allowed = {str(channel) for channel in CONTACT_CHANNELS if channel not in NEVER_BY_SCORE}
-    if set(cell["channels"]) - allowed:
+            f"{where}: {strangers} may not be chosen by a score.", field=field, got=channels, expected=allowed
+        )
+    if len(set(channels)) < len(channels):
         raise PolicyError(
-            f"treatments.toml, [{row}] {stage}: {sorted(set(cell['channels']) - allowed)} may not be chosen by a score.",
-            field=f"{row}.{stage}",
-            got=cell["channels"],
-            expected=sorted(allowed),
+            f"{where}: {channels} names a channel twice, so its preference is unclear.", field=field, got=channels
         )
     return cell
 
