@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+import scoring
 from scoring.decisions.capacity import Capacity, read_capacity
 from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, read_operations
 from scoring.decisions.plan import Plan, decide, plan_summary
@@ -168,7 +169,7 @@ def circumstances(
     """What all decisions of a run share; the run id is a hash of everything that can change a decision."""
     limits = {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
     inputs = [
-        RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
+        scoring.__version__, RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
         treatment_table().version, limits, policy,
     ]  # fmt: skip
     run_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()

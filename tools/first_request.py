@@ -17,13 +17,13 @@ def main(address: str, plan: Path) -> None:
     decisions = pd.read_parquet(plan / "decisions.parquet")
     busiest = decisions[decisions["channel"] != "none"]["channel"].value_counts().index[0]
     top = httpx.get(f"{address}/v1/queue", params={"channel": busiest, "limit": 10}).raise_for_status().json()
-    first = top["items"][0]["account_id"]
+    first = top["rows"][0]["account_id"]
     scored = httpx.post(f"{address}/v1/score", json={"account_ids": [first]}).raise_for_status().json()
     print(f"POST /v1/score for {first}:")
     print(json.dumps(scored, indent=2, ensure_ascii=False)[:2500])
     print(f"\nTop of the queue, channel {busiest}:")
     print(
-        pd.DataFrame(top["items"])[
+        pd.DataFrame(top["rows"])[
             ["rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd"]
         ].to_string(index=False)
     )

@@ -19,7 +19,7 @@ UNITS = {"days", "cents", "count", "share", "ratio"}
 
 def test_names_are_unique_and_in_the_order_of_the_definitions():
     assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == len(FEATURES)
-    assert FEATURE_NAMES == tuple(known.name for known in FEATURES)
+    assert tuple(known.name for known in FEATURES) == FEATURE_NAMES
 
 
 @pytest.mark.parametrize("name", FEATURE_NAMES)

@@ -81,7 +81,10 @@ class FeatureFrame:
 @lru_cache(maxsize=1)
 def _compiled() -> str:
     """The stages as one query: each stage is computed once and read by name by the later ones."""
-    texts = [(name, str(ibis.to_sql(stage, dialect="duckdb"))) for name, stage in feature_stages(ibis.literal(_MARKER), ibis.literal(_MIN_DPD_MARKER))]
+    texts = [
+        (name, str(ibis.to_sql(stage, dialect="duckdb")))
+        for name, stage in feature_stages(ibis.literal(_MARKER), ibis.literal(_MIN_DPD_MARKER))
+    ]
     named = ",\n".join(f'"{name}" AS MATERIALIZED (\n{text}\n)' for name, text in texts[:-1])
     return f"WITH {named}\n{texts[-1][1]}"
 
@@ -158,7 +161,7 @@ def feature_stages(as_of: Any, min_dpd: Any) -> list[tuple[str, Any]]:
     for name, family in families.items():
         key = family.columns[0]
         wide = history.without(wide.left_join(stage(name, family), key), f"{key}_right")
-    observed = ibis.table({name: "boolean" for name in sorted(tables)}, name="observed")
+    observed = ibis.table(dict.fromkeys(sorted(tables), "boolean"), name="observed")
     wide = wide.cross_join(observed.select(observed_promises=observed.promises, observed_contacts=observed.contacts))
     wide = _as_far_as_seen(_with_ratios(_with_counts(stage("wide", wide)), as_of), as_of)
     position = {f"position_{name}": wide[name] for name in POSITION_COLUMNS}
