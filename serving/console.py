@@ -58,7 +58,7 @@ def cli() -> None:
       scoring check data/local/demo
       scoring train data/local/demo
       scoring promote challenger --approver "Your Name"
-      scoring plan data/local/demo --as-of 2026-05-31 --out data/local/plan
+      scoring plan data/local/demo --as-of 2026-09-30 --out data/local/plan
       scoring serve
     """
 
@@ -68,7 +68,7 @@ def cli() -> None:
 @click.option("--accounts", default=20_000, show_default=True, type=click.IntRange(1), help="How many accounts.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
 @click.option("--world", default="base", show_default=True, help="Which world; see docs/simulator.md.")
-@click.option("--months", default=24, show_default=True, type=click.IntRange(6, 120), help="Months of history.")
+@click.option("--months", default=24, show_default=True, type=click.IntRange(4, 60), help="Months of history.")
 @AS_JSON
 def simulate(out: Path, accounts: int, seed: int, world: str, months: int, as_json: bool) -> None:
     """Write a portfolio whose truth is known.
@@ -228,7 +228,7 @@ def plan(
     """The nightly run: scores, plan, ledger records, queue files.
 
     \b
-    Example: scoring plan data/local/demo --as-of 2026-05-31 --capacity data/sample/capacity.yaml --out data/local/plan
+    Example: scoring plan data/local/demo --as-of 2026-09-30 --capacity data/sample/capacity.yaml --out data/local/plan
     """
     from serving.nightly import run_plan
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -222,7 +223,7 @@ def _payment_amounts(payments: list[Row], position: Row, as_of: date) -> Row:
     paid = sorted((p["paid_at"].date(), p["amount_cents"], p["payment_id"]) for p in payments if is_qualifying(p))
     ages = [(as_of - day).days for day, _, _ in paid]
     cents = [amount for _, amount, _ in paid]
-    gaps = [None] + [before - after for before, after in zip(ages, ages[1:], strict=False)]
+    gaps = [None] + [before - after for before, after in pairwise(ages)]
     found: Row = {}
     for window in (30, 90, 180, 365):
         inside = [c for c, age in zip(cents, ages, strict=True) if age < window]

@@ -60,7 +60,9 @@ def qualifying_payments(payments: Any) -> Any:
     >>> qualifying_payments(seen).kind.to_pyarrow().to_pylist()
     ['voluntary']
     """
-    counted = payments.filter(payments.kind.isin([str(kind) for kind in QUALIFYING_KINDS]), payments.reversed_at.isnull())
+    counted = payments.filter(
+        payments.kind.isin([str(kind) for kind in QUALIFYING_KINDS]), payments.reversed_at.isnull()
+    )
     return counted.mutate(paid_on=counted.paid_at.date())
 
 
