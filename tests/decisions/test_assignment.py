@@ -143,6 +143,10 @@ def test_ties_go_to_the_earlier_account_and_the_earlier_channel():
     assert assign(np.full((3, 2), 7.0), [1, 1]).tolist() == [0, 1, NOBODY]
 
 
+def test_among_many_equals_the_first_have_the_places():
+    assert assign(np.full((500, 1), 7.0), [40]).tolist() == [0] * 40 + [NOBODY] * 460
+
+
 def test_the_values_given_are_not_changed():
     values = np.array([[5.0, 1.0], [4.0, 3.0]])
 
