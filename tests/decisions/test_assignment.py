@@ -143,6 +143,12 @@ def test_ties_go_to_the_earlier_account_and_the_earlier_channel():
     assert assign(np.full((3, 2), 7.0), [1, 1]).tolist() == [0, 1, NOBODY]
 
 
+def test_among_many_accounts_full_of_ties_it_is_still_the_greedy_plan():
+    values = np.random.default_rng(7).integers(-1, 5, (600, 3)).astype(np.float64)
+
+    assert assign(values, [90, None, 25]).tolist() == greedy(values, [90, None, 25])
+
+
 def test_among_many_equals_the_first_have_the_places():
     assert assign(np.full((500, 1), 7.0), [40]).tolist() == [0] * 40 + [NOBODY] * 460
 
