@@ -10,77 +10,26 @@ _ARREARS = ReasonGroup.LENGTH_OF_ARREARS
 _HISTORY = ReasonGroup.ACCOUNT_HISTORY
 _SOURCE = "statements, payments"
 
-# fmt: off - a feature a line
+# A feature a line, whatever the formatter thinks.
+# fmt: off
 FEATURES = (
     Feature("dpd", "days past due, oldest unpaid minimum first", "days", 0, None, _ARREARS, _SOURCE),
     Feature("n_unpaid_minimums", "minimums that fell due and are unpaid", "count", 0, None, _ARREARS, _SOURCE),
     Feature("past_due_cents", "amount past due", "cents", 0, None, _ARREARS, _SOURCE),
-    Feature(
-        "days_since_due",
-        "days since the latest due date (negative: still to come)",
-        "days",
-        None,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
-    Feature(
-        "dpd_1_cycle_ago",
-        "days past due when the statement before the last was cut",
-        "days",
-        0,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
+    Feature("days_since_due", "days since the latest due date (negative: still to come)", "days", None, None, _ARREARS, _SOURCE),
+    Feature("dpd_1_cycle_ago", "days past due when the statement before the last was cut", "days", 0, None, _ARREARS, _SOURCE),
     Feature("dpd_2_cycles_ago", "days past due two statements before the last", "days", 0, None, _ARREARS, _SOURCE),
-    Feature(
-        "dpd_at_last_statement", "days past due when the last statement was cut", "days", 0, None, _ARREARS, _SOURCE
-    ),
+    Feature("dpd_at_last_statement", "days past due when the last statement was cut", "days", 0, None, _ARREARS, _SOURCE),
     Feature("worst_dpd_90d", "highest days past due at a statement, 90 days", "days", 0, None, _ARREARS, _SOURCE),
     Feature("worst_dpd_180d", "highest days past due at a statement, 180 days", "days", 0, None, _ARREARS, _SOURCE),
     Feature("worst_dpd_365d", "highest days past due at a statement, 365 days", "days", 0, None, _ARREARS, _SOURCE),
     Feature("past_due_cycles_180d", "statements cut while past due, 180 days", "count", 0, None, _ARREARS, _SOURCE),
     Feature("past_due_cycles_365d", "statements cut while past due, 365 days", "count", 0, None, _ARREARS, _SOURCE),
-    Feature(
-        "past_due_share_365d", "share of statements cut while past due, 365 days", "share", 0, 1, _ARREARS, _SOURCE
-    ),
-    Feature(
-        "past_due_streak_cycles",
-        "statements in a row cut while past due, up to the last",
-        "count",
-        0,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
-    Feature(
-        "straight_roll_cycles",
-        "statements in a row, up to the last, each at least 25 days worse than the one before",
-        "count",
-        0,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
-    Feature(
-        "days_since_current_statement",
-        "days since a statement was last cut while nothing was past due",
-        "days",
-        0,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
-    Feature(
-        "cures_365d",
-        "times the account came back to current at a statement, 365 days",
-        "count",
-        0,
-        None,
-        _ARREARS,
-        _SOURCE,
-    ),
+    Feature("past_due_share_365d", "share of statements cut while past due, 365 days", "share", 0, 1, _ARREARS, _SOURCE),
+    Feature("past_due_streak_cycles", "statements in a row cut while past due, up to the last", "count", 0, None, _ARREARS, _SOURCE),
+    Feature("straight_roll_cycles", "statements in a row, up to the last, each at least 25 days worse than the one before", "count", 0, None, _ARREARS, _SOURCE),
+    Feature("days_since_current_statement", "days since a statement was last cut while nothing was past due", "days", 0, None, _ARREARS, _SOURCE),
+    Feature("cures_365d", "times the account came back to current at a statement, 365 days", "count", 0, None, _ARREARS, _SOURCE),
     Feature("account_age_days", "days since the account was opened", "days", 0, None, _HISTORY, "accounts"),
     Feature("n_statements_365d", "statements seen, 365 days", "count", 0, None, _HISTORY, "statements"),
 )

@@ -251,10 +251,12 @@ def build(portfolio: Portfolio, as_of: date, *, min_dpd: int = 1) -> FeatureFram
     """
     refuse_as_of(portfolio, as_of)
     connection = portfolio.connection
-    if portfolio.folder is None:
-        # For a few rows in memory, planning is the work: the order of joins is left as written.
-        connection.execute("SET disabled_optimizers = 'join_order'")
-    return _frame(connection.execute(_parsed(as_of, min_dpd)).fetchnumpy(), as_of)
+    # The joins are written in the order in which they should run; without statistics of the stages a planner only does worse.
+    connection.execute("SET disabled_optimizers = 'join_order'")
+    try:
+        return _frame(connection.execute(_parsed(as_of, min_dpd)).fetchnumpy(), as_of)
+    finally:
+        connection.execute("RESET disabled_optimizers")
 
 
 @lru_cache(maxsize=8)

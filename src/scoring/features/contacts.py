@@ -11,38 +11,19 @@ _SOURCE = "contacts"
 _CALLS = ("ai_voice", "agent_call")
 _MESSAGES = ("sms", "app_push", "email")
 
-# fmt: off - a feature a line
+# A feature a line, whatever the formatter thinks.
+# fmt: off
 FEATURES = (
     Feature("n_outbound_30d", "contact attempts by the bank, 30 days", "count", 0, None, _CONTACT, _SOURCE),
     Feature("n_outbound_90d", "contact attempts by the bank, 90 days", "count", 0, None, _CONTACT, _SOURCE),
     Feature("n_calls_30d", "calls by the bank, 30 days", "count", 0, None, _CONTACT, _SOURCE),
-    Feature(
-        "n_conversations_90d",
-        "conversations and meetings with the customer, 90 days",
-        "count",
-        0,
-        None,
-        _CONTACT,
-        _SOURCE,
-    ),
-    Feature(
-        "call_answer_share_90d", "share of calls that became a conversation, 90 days", "share", 0, 1, _CONTACT, _SOURCE
-    ),
+    Feature("n_conversations_90d", "conversations and meetings with the customer, 90 days", "count", 0, None, _CONTACT, _SOURCE),
+    Feature("call_answer_share_90d", "share of calls that became a conversation, 90 days", "share", 0, 1, _CONTACT, _SOURCE),
     Feature("message_read_share_90d", "share of messages seen as read, 90 days", "share", 0, 1, _CONTACT, _SOURCE),
     Feature("n_inbound_180d", "contacts opened by the customer, 180 days", "count", 0, None, _CONTACT, _SOURCE),
     Feature("n_refused_365d", "contacts refused, 365 days", "count", 0, None, _CONTACT, _SOURCE),
-    Feature(
-        "not_connected_share_180d",
-        "share of calls that could not be connected, 180 days",
-        "share",
-        0,
-        1,
-        _CONTACT,
-        _SOURCE,
-    ),
-    Feature(
-        "days_since_conversation", "days since the last conversation or meeting", "days", 0, None, _CONTACT, _SOURCE
-    ),
+    Feature("not_connected_share_180d", "share of calls that could not be connected, 180 days", "share", 0, 1, _CONTACT, _SOURCE),
+    Feature("days_since_conversation", "days since the last conversation or meeting", "days", 0, None, _CONTACT, _SOURCE),
     Feature("days_since_outbound", "days since the bank last tried", "days", 0, None, _CONTACT, _SOURCE),
 )
 # fmt: on

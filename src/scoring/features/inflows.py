@@ -9,46 +9,15 @@ from scoring.features.definition import Feature, ReasonGroup
 _INCOME = ReasonGroup.INCOME_EVIDENCE
 _SOURCE = "inflows"
 
-# fmt: off - a feature a line
+# A feature a line, whatever the formatter thinks.
+# fmt: off
 FEATURES = (
     Feature("inflow_months_seen_180d", "months with visible inflows, 180 days", "count", 0, None, _INCOME, _SOURCE),
     Feature("mean_inflow_cents_90d", "mean monthly inflow, 90 days", "cents", 0, None, _INCOME, _SOURCE),
-    Feature(
-        "inflow_trend_90d",
-        "mean monthly inflow of 90 days over the 180 days before",
-        "ratio",
-        0,
-        None,
-        _INCOME,
-        _SOURCE,
-    ),
-    Feature(
-        "inflow_to_cure_ratio",
-        "mean monthly inflow of 90 days over the amount that would cure",
-        "ratio",
-        0,
-        None,
-        _INCOME,
-        "inflows, statements, payments",
-    ),
-    Feature(
-        "spare_inflow_cents_90d",
-        "mean monthly inflow less essential spending, 90 days",
-        "cents",
-        None,
-        None,
-        _INCOME,
-        _SOURCE,
-    ),
-    Feature(
-        "spare_to_cure_ratio",
-        "the same over the amount that would cure",
-        "ratio",
-        None,
-        None,
-        _INCOME,
-        "inflows, statements, payments",
-    ),
+    Feature("inflow_trend_90d", "mean monthly inflow of 90 days over the 180 days before", "ratio", 0, None, _INCOME, _SOURCE),
+    Feature("inflow_to_cure_ratio", "mean monthly inflow of 90 days over the amount that would cure", "ratio", 0, None, _INCOME, "inflows, statements, payments"),
+    Feature("spare_inflow_cents_90d", "mean monthly inflow less essential spending, 90 days", "cents", None, None, _INCOME, _SOURCE),
+    Feature("spare_to_cure_ratio", "the same over the amount that would cure", "ratio", None, None, _INCOME, "inflows, statements, payments"),
 )
 # fmt: on
 

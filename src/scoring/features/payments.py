@@ -15,144 +15,41 @@ _PAID = "payments"
 _BOTH = "statements, payments"
 WINDOWS = (30, 90, 180, 365)
 
-# fmt: off - a feature a line
+# A feature a line, whatever the formatter thinks.
+# fmt: off
 FEATURES = (
+    *(Feature(f"paid_cents_{w}d", f"amount the customer paid, {w} days", "cents", 0, None, _SIZE, _PAID) for w in WINDOWS),
+    *(Feature(f"n_payments_{w}d", f"payments by the customer, {w} days", "count", 0, None, _PATTERN, _PAID) for w in WINDOWS),
     *(
-        Feature(f"paid_cents_{w}d", f"amount the customer paid, {w} days", "cents", 0, None, _SIZE, _PAID)
-        for w in WINDOWS
-    ),
-    *(
-        Feature(f"n_payments_{w}d", f"payments by the customer, {w} days", "count", 0, None, _PATTERN, _PAID)
-        for w in WINDOWS
-    ),
-    *(
-        Feature(
-            f"paid_to_due_ratio_{w}d",
-            f"amount paid over the minimums that fell due, {w} days",
-            "ratio",
-            0,
-            None,
-            _SIZE,
-            _BOTH,
-        )
+        Feature(f"paid_to_due_ratio_{w}d", f"amount paid over the minimums that fell due, {w} days", "ratio", 0, None, _SIZE, _BOTH)
         for w in (90, 180, 365)
     ),
     Feature("days_since_last_payment", "days since the customer last paid", "days", 0, None, _PATTERN, _PAID),
     Feature("last_payment_cents", "the customer's last payment", "cents", 0, None, _SIZE, _PAID),
-    Feature(
-        "last_payment_to_cure_ratio", "the last payment over the amount that would cure", "ratio", 0, None, _SIZE, _BOTH
-    ),
-    Feature(
-        "largest_payment_to_cure_ratio_365d",
-        "the largest payment of 365 days over the amount that would cure",
-        "ratio",
-        0,
-        None,
-        _SIZE,
-        _BOTH,
-    ),
-    Feature(
-        "paid_to_cure_ratio_90d",
-        "amount paid in 90 days over the amount that would cure",
-        "ratio",
-        0,
-        None,
-        _SIZE,
-        _BOTH,
-    ),
+    Feature("last_payment_to_cure_ratio", "the last payment over the amount that would cure", "ratio", 0, None, _SIZE, _BOTH),
+    Feature("largest_payment_to_cure_ratio_365d", "the largest payment of 365 days over the amount that would cure", "ratio", 0, None, _SIZE, _BOTH),
+    Feature("paid_to_cure_ratio_90d", "amount paid in 90 days over the amount that would cure", "ratio", 0, None, _SIZE, _BOTH),
     Feature("payment_trend_90d", "amount paid in 90 days over the 90 days before", "ratio", 0, None, _SIZE, _PAID),
-    Feature(
-        "longest_payment_gap_days_365d", "longest time between two payments, 365 days", "days", 0, None, _PATTERN, _PAID
-    ),
+    Feature("longest_payment_gap_days_365d", "longest time between two payments, 365 days", "days", 0, None, _PATTERN, _PAID),
     Feature("mean_payment_gap_days_365d", "mean time between two payments, 365 days", "days", 0, None, _PATTERN, _PAID),
-    Feature(
-        "payment_spread_ratio_365d",
-        "largest less smallest payment over the mean payment, 365 days",
-        "ratio",
-        0,
-        None,
-        _PATTERN,
-        _PAID,
-    ),
+    Feature("payment_spread_ratio_365d", "largest less smallest payment over the mean payment, 365 days", "ratio", 0, None, _PATTERN, _PAID),
     Feature("autopay_share_365d", "share of payments made by autopay, 365 days", "share", 0, 1, _PATTERN, _PAID),
     Feature("n_reversals_180d", "payments returned unpaid, 180 days", "count", 0, None, _PATTERN, _PAID),
     Feature("n_reversals_365d", "payments returned unpaid, 365 days", "count", 0, None, _PATTERN, _PAID),
-    Feature(
-        "other_credits_cents_180d", "refunds, set-offs and other credits, 180 days", "cents", 0, None, _SIZE, _PAID
-    ),
-    Feature(
-        "days_to_first_payment_last_cycle",
-        "days from the statement to the first payment, last closed cycle",
-        "days",
-        0,
-        None,
-        _PATTERN,
-        _BOTH,
-    ),
-    Feature(
-        "mean_days_payment_to_due_365d",
-        "mean days from due date to a cycle's first payment (negative: early), 365 days",
-        "days",
-        None,
-        None,
-        _PATTERN,
-        _BOTH,
-    ),
-    Feature(
-        "paid_by_due_share_365d",
-        "share of closed cycles whose minimum was paid by its due date, 365 days",
-        "share",
-        0,
-        1,
-        _PATTERN,
-        _BOTH,
-    ),
-    Feature(
-        "paid_cycle_share_180d", "share of closed cycles with any payment, 180 days", "share", 0, 1, _PATTERN, _BOTH
-    ),
-    Feature(
-        "paid_cycle_share_365d", "share of closed cycles with any payment, 365 days", "share", 0, 1, _PATTERN, _BOTH
-    ),
-    Feature(
-        "partial_cycles_180d",
-        "closed cycles with a payment below the minimum, 180 days",
-        "count",
-        0,
-        None,
-        _SIZE,
-        _BOTH,
-    ),
-    Feature(
-        "full_balance_share_365d",
-        "share of closed cycles paid at 95 % of the balance or more, 365 days",
-        "share",
-        0,
-        1,
-        _SIZE,
-        _BOTH,
-    ),
-    Feature(
-        "paid_streak_cycles", "closed cycles in a row with a payment, up to the last", "count", 0, None, _PATTERN, _BOTH
-    ),
-    Feature(
-        "unpaid_streak_cycles",
-        "closed cycles in a row without a payment, up to the last",
-        "count",
-        0,
-        None,
-        _PATTERN,
-        _BOTH,
-    ),
+    Feature("other_credits_cents_180d", "refunds, set-offs and other credits, 180 days", "cents", 0, None, _SIZE, _PAID),
+    Feature("days_to_first_payment_last_cycle", "days from the statement to the first payment, last closed cycle", "days", 0, None, _PATTERN, _BOTH),
+    Feature("mean_days_payment_to_due_365d", "mean days from due date to a cycle's first payment (negative: early), 365 days", "days", None, None, _PATTERN, _BOTH),
+    Feature("paid_by_due_share_365d", "share of closed cycles whose minimum was paid by its due date, 365 days", "share", 0, 1, _PATTERN, _BOTH),
+    Feature("paid_cycle_share_180d", "share of closed cycles with any payment, 180 days", "share", 0, 1, _PATTERN, _BOTH),
+    Feature("paid_cycle_share_365d", "share of closed cycles with any payment, 365 days", "share", 0, 1, _PATTERN, _BOTH),
+    Feature("partial_cycles_180d", "closed cycles with a payment below the minimum, 180 days", "count", 0, None, _SIZE, _BOTH),
+    Feature("full_balance_share_365d", "share of closed cycles paid at 95 % of the balance or more, 365 days", "share", 0, 1, _SIZE, _BOTH),
+    Feature("paid_streak_cycles", "closed cycles in a row with a payment, up to the last", "count", 0, None, _PATTERN, _BOTH),
+    Feature("unpaid_streak_cycles", "closed cycles in a row without a payment, up to the last", "count", 0, None, _PATTERN, _BOTH),
     Feature("paid_to_balance_ratio_1_cycle", "paid over balance, last closed cycle", "ratio", 0, None, _SIZE, _BOTH),
-    Feature(
-        "paid_to_balance_ratio_2_cycles", "paid over balance, the closed cycle before", "ratio", 0, None, _SIZE, _BOTH
-    ),
-    Feature(
-        "paid_to_balance_ratio_90d", "paid over balances of closed cycles, 90 days", "ratio", 0, None, _SIZE, _BOTH
-    ),
-    Feature(
-        "paid_to_balance_ratio_365d", "paid over balances of closed cycles, 365 days", "ratio", 0, None, _SIZE, _BOTH
-    ),
+    Feature("paid_to_balance_ratio_2_cycles", "paid over balance, the closed cycle before", "ratio", 0, None, _SIZE, _BOTH),
+    Feature("paid_to_balance_ratio_90d", "paid over balances of closed cycles, 90 days", "ratio", 0, None, _SIZE, _BOTH),
+    Feature("paid_to_balance_ratio_365d", "paid over balances of closed cycles, 365 days", "ratio", 0, None, _SIZE, _BOTH),
     Feature("paid_cents_1_cycle", "amount paid in the last closed cycle", "cents", 0, None, _SIZE, _BOTH),
     Feature("paid_cents_2_cycles", "amount paid in the closed cycle before", "cents", 0, None, _SIZE, _BOTH),
 )
@@ -196,8 +93,7 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
         payment_spread_ratio_365d=(counted.amount_cents.max(where=year) - counted.amount_cents.min(where=year))
         * counted.count(where=year)
         / counted.amount_cents.sum(where=year).nullif(0),
-        autopay_share_365d=counted.count(where=year & (counted.kind == "autopay"))
-        / counted.count(where=year).nullif(0),
+        autopay_share_365d=counted.count(where=year & (counted.kind == "autopay")) / counted.count(where=year).nullif(0),
     )
     made = made.mutate(payment_trend_90d=made.paid_cents_90d.coalesce(0) / made.paid_cents_before_90d.nullif(0))
     return payments.select("account_no").distinct().left_join(made, "account_no").drop("account_no_right")

@@ -9,42 +9,17 @@ from scoring.features.definition import Feature, ReasonGroup
 _SPENDING = ReasonGroup.SPENDING
 _SOURCE = "statements"
 
-# fmt: off - a feature a line
+# A feature a line, whatever the formatter thinks.
+# fmt: off
 FEATURES = (
     Feature("purchases_cents_1_cycle", "purchases on the last statement", "cents", 0, None, _SPENDING, _SOURCE),
     Feature("purchases_cents_180d", "purchases, 180 days", "cents", 0, None, _SPENDING, _SOURCE),
-    Feature(
-        "purchases_to_limit_ratio_90d",
-        "purchases of 90 days over the limit",
-        "ratio",
-        0,
-        None,
-        _SPENDING,
-        "accounts, statements",
-    ),
+    Feature("purchases_to_limit_ratio_90d", "purchases of 90 days over the limit", "ratio", 0, None, _SPENDING, "accounts, statements"),
     Feature("purchase_trend_90d", "purchases of 90 days over the 90 days before", "ratio", 0, None, _SPENDING, _SOURCE),
     Feature("cash_advance_share_180d", "cash advances over all spending, 180 days", "share", 0, 1, _SPENDING, _SOURCE),
-    Feature(
-        "cash_advance_cycles_365d", "statements with a cash advance, 365 days", "count", 0, None, _SPENDING, _SOURCE
-    ),
-    Feature(
-        "charges_to_balance_ratio_90d",
-        "interest and fees of 90 days over the mean balance",
-        "ratio",
-        None,
-        None,
-        _SPENDING,
-        _SOURCE,
-    ),
-    Feature(
-        "purchases_while_past_due_180d",
-        "purchases on statements cut while past due, 180 days",
-        "cents",
-        0,
-        None,
-        _SPENDING,
-        "statements, payments",
-    ),
+    Feature("cash_advance_cycles_365d", "statements with a cash advance, 365 days", "count", 0, None, _SPENDING, _SOURCE),
+    Feature("charges_to_balance_ratio_90d", "interest and fees of 90 days over the mean balance", "ratio", None, None, _SPENDING, _SOURCE),
+    Feature("purchases_while_past_due_180d", "purchases on statements cut while past due, 180 days", "cents", 0, None, _SPENDING, "statements, payments"),
 )
 # fmt: on
 
