@@ -56,7 +56,8 @@ def balances(billed: Any) -> dict[str, Any]:
         "utilisation": at[1] / limit,
         "utilisation_1_cycle_ago": at[2] / limit,
         "utilisation_change_90d": (at[1] - at[4]) / limit,
-        "mean_utilisation_180d": billed.balance_cents.sum(where=half) / billed.credit_limit_cents.sum(where=half).nullif(0),
+        "mean_utilisation_180d": billed.balance_cents.sum(where=half)
+        / billed.credit_limit_cents.sum(where=half).nullif(0),
         "highest_utilisation_365d": billed.balance_cents.max(where=year) / limit,
         "over_limit_cycles_365d": billed.count(where=year & (billed.balance_cents > billed.credit_limit_cents)),
         "balance_trend_90d": at[1] / ibis.greatest(at[4], 0).nullif(0),

@@ -93,7 +93,8 @@ def payment_amounts(payments: Any, as_of: Any) -> Any:
         payment_spread_ratio_365d=(counted.amount_cents.max(where=year) - counted.amount_cents.min(where=year))
         * counted.count(where=year)
         / counted.amount_cents.sum(where=year).nullif(0),
-        autopay_share_365d=counted.count(where=year & (counted.kind == "autopay")) / counted.count(where=year).nullif(0),
+        autopay_share_365d=counted.count(where=year & (counted.kind == "autopay"))
+        / counted.count(where=year).nullif(0),
     )
     made = made.mutate(payment_trend_90d=made.paid_cents_90d.coalesce(0) / made.paid_cents_before_90d.nullif(0))
     return payments.select("account_no").distinct().left_join(made, "account_no").drop("account_no_right")
