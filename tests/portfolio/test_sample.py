@@ -14,7 +14,8 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 def test_the_committed_sample_is_the_generated_one_to_the_byte(tmp_path: Path):
     write_sample(tmp_path)
 
-    assert {path.name: path.read_bytes() for path in SAMPLE.iterdir()} == {
+    by_hand = {"capacity.yaml", "operations.yaml"}  # for `scoring plan`, beside the tables
+    assert {path.name: path.read_bytes() for path in SAMPLE.iterdir() if path.name not in by_hand} == {
         path.name: path.read_bytes() for path in tmp_path.iterdir()
     }
 

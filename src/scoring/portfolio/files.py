@@ -86,7 +86,9 @@ def read_csv_as_text(path: Path) -> pa.Table:
         texts = pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
         )
-        table = pa_csv.read_csv(path, convert_options=texts, parse_options=pa_csv.ParseOptions(newlines_in_values=True))
+        one_by_one = pa_csv.ReadOptions(use_threads=False)  # several threads cannot say which row is at fault
+        shape = pa_csv.ParseOptions(newlines_in_values=True)
+        table = pa_csv.read_csv(path, read_options=one_by_one, convert_options=texts, parse_options=shape)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from error
     twice = sorted({name for name in names if names.count(name) > 1})
