@@ -80,13 +80,13 @@ def read_csv_as_text(path: Path) -> pa.Table:
     >>> read_csv_as_text(data_folder() / "sample" / "consents.csv")["kind"].to_pylist()
     ['opt_out', 'opt_out', 'night_contact']
     """
+    one_by_one = pa_csv.ReadOptions(use_threads=False)  # several threads cannot say which row is at fault
     try:
-        with pa_csv.open_csv(path) as reader:
+        with pa_csv.open_csv(path, read_options=one_by_one) as reader:
             names = reader.schema.names
         texts = pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
         )
-        one_by_one = pa_csv.ReadOptions(use_threads=False)  # several threads cannot say which row is at fault
         shape = pa_csv.ParseOptions(newlines_in_values=True)
         table = pa_csv.read_csv(path, read_options=one_by_one, convert_options=texts, parse_options=shape)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
