@@ -323,7 +323,9 @@ def evaluate(
         "as_of": done.as_of.isoformat(), "bound_cents": done.bound_cents, "unmatched": done.unmatched,
         "rules": done.rules.to_dict("records"), "ceiling": done.ceiling.to_dict("records"),
     }  # fmt: skip
-    _tell(facts, as_json, [done.rules.to_string(index=False), "", done.ceiling.to_string(index=False)])
+    amounts = "{:,.2f}".format
+    rules = done.rules.to_string(index=False, float_format=amounts)
+    _tell(facts, as_json, [rules, "", done.ceiling.to_string(index=False)])
 
 
 @cli.command()
