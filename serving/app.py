@@ -201,7 +201,10 @@ def _score(desk: Desk, asked: wire.AccountsRequest) -> bytes:
 
 def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime) -> bytes:
     rows = desk.decide(asked, recorded_at)
-    return _bytes({"as_of": rows[0]["as_of"], "bundle_id": desk.bundle().bundle_id, "decisions": rows})
+    content = desk.content(row["channel"] for row in rows)
+    return _bytes(
+        {"as_of": rows[0]["as_of"], "bundle_id": desk.bundle().bundle_id, "decisions": rows, "content": content}
+    )
 
 
 async def _asked(request: Request) -> wire.AccountsRequest:

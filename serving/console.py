@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -384,6 +384,42 @@ def policy_approve(profile: Path, approver: str, as_json: bool) -> None:
 
     approval = approve_profile(profile, approver, datetime.now(UTC).date())
     _tell(asdict(approval), as_json, [f"{profile.name} is approved by {approver}: {approval}"])
+
+
+@cli.command("policy-breaches")
+@click.argument("folder", type=FOLDER)
+@click.option("--since", required=True, type=Day(), help="Contacts made from this day on are judged.")
+@click.option(
+    "--as-of", "as_of", required=True, type=Day(), help="What was known by the end of this day, late rows included."
+)
+@click.option("--policy", help="Profile; default: the one for the portfolio's currency.")
+@click.option("--operations", type=FOLDER, help="YAML of facts that stand in no table.")
+@AS_JSON
+def policy_breaches(
+    folder: Path, since: date, as_of: date, policy: str | None, operations: Path | None, as_json: bool
+) -> None:
+    """Contacts that broke a cap or cooldown, as rows that came late now show. Exit 1 when there is one.
+
+    \b
+    Example: scoring policy-breaches data/local/demo --since 2026-09-01 --as-of 2026-09-30
+    """
+    from scoring.decisions.lawfulness import find_profile, read_operations
+    from scoring.policy import late_breaches
+    from scoring.portfolio.reading import read_portfolio
+
+    portfolio = read_portfolio(folder, threads=read_settings().threads)
+    profile = find_profile(policy, portfolio.currency)
+    if profile is None:
+        raise BadRequestError(
+            f"There is no profile for {portfolio.currency}. Name one with --policy.", field="policy", got=None
+        )
+    known_at = datetime.combine(as_of + timedelta(days=1), time(), tzinfo=UTC)
+    begun_at = datetime.combine(since, time(), tzinfo=UTC)
+    found = late_breaches(portfolio, profile, begun_at, known_at, read_operations(operations))
+    lines = [*map(str, found), f"{len(found)} breaches under {profile.name} {profile.version}."]
+    _tell({"profile": profile.name, "breaches": [asdict(breach) for breach in found]}, as_json, lines)
+    if found:
+        raise SystemExit(FINDINGS)
 
 
 @cli.command("policy-page")

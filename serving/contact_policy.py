@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness
 from scoring.errors import NotReadyError, PolicyError
-from scoring.policy import Operations, Profile
+from scoring.policy import Operations, Profile, content_duties
 from scoring.portfolio.reading import Portfolio
+from scoring.vocabulary import Channel
 from serving.current_plan import CurrentPlan
 
 
@@ -24,6 +27,21 @@ class Policy:
         if self.profile is None:
             return None
         return lawfulness(portfolio, self.profile, self.operations, account_ids, as_of)
+
+    def content(self, channels: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What a contact on each channel must say and carry; empty without a profile.
+
+        ``must_say_if_first`` takes the place of ``must_say`` in the first message about a debt.
+        """
+        if self.profile is None:
+            return {}
+        contacted = sorted(set(channels) - {str(Channel.NONE)})
+        return {channel: _duties(self.profile, channel) for channel in contacted}
+
+
+def _duties(profile: Profile, channel: str) -> dict[str, Any]:
+    first = content_duties(profile, channel, is_first=True)
+    return {**content_duties(profile, channel).as_record(), "must_say_if_first": list(first.must_say)}
 
 
 def policy_of(plan: CurrentPlan) -> Policy:

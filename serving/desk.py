@@ -163,6 +163,10 @@ class Desk:
         ledger.append(records, recorded_at=recorded_at)
         return rows
 
+    def content(self, channels: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What contacts on these channels must say and carry under the plan's contact policy."""
+        return there(there(self.day).policy).content(channels)
+
     def plan(self) -> CurrentPlan:
         """The plan in force."""
         return there(self.day).plan

@@ -94,12 +94,33 @@ class Decision(Strict):
     trigger: str
 
 
+class Content(Strict):
+    """What a contact on one channel must say and carry under the plan's contact policy, and what it must never do."""
+
+    profile: str
+    policy_version: str
+    channel: Channel
+    must_say: list[str]
+    must_say_if_first: list[str]
+    must_carry: list[str]
+    never: list[str]
+    opt_out_line: bool
+    opt_out_keywords: list[str]
+    language: str | None
+    automated_voice: dict[str, Any] | None
+    voicemail: dict[str, Any] | None
+
+
 class DecisionsAnswer(Strict):
-    """Decisions in the order asked; each is in the ledger before it is answered."""
+    """Decisions in the order asked; each is in the ledger before it is answered.
+
+    ``content`` says for every channel that was chosen what the contact must say; empty where the plan has no profile.
+    """
 
     as_of: date
     bundle_id: str
     decisions: list[Decision]
+    content: dict[Channel, Content]
 
 
 class QueueRow(Strict):

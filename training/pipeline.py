@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 
 import scoring
-from scoring.features.registry import FEATURE_NAMES
+from scoring.errors import FeatureError
+from scoring.features.registry import FEATURE_NAMES, FEATURES
+from scoring.policy import forbidden_features
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle, definition_facts, load_bundle, write_bundle
 from scoring.scores.scores import Scores, score
@@ -94,6 +96,7 @@ def train(
     PortfolioError, BadRequestError, WindowStillOpenError
         Before anything is logged.
     """
+    refuse_forbidden_features()
     portfolio = read_portfolio(folder, threads=threads)
     ways = read_recipe(recipe, portfolio.source)
     definition = ways.definition(portfolio.currency)
@@ -218,6 +221,28 @@ def _facts(
         "test_day": test_day.isoformat(),
         "train_days": [day.isoformat() for day in train_days],
     }
+
+
+def refuse_forbidden_features() -> None:
+    """Refuse to train when a feature, or a table it reads, is one that no model may use.
+
+    Raises
+    ------
+    FeatureError
+        ``bad_feature``: every finding, with its reason.
+
+    Examples
+    --------
+    >>> refuse_forbidden_features()
+    """
+    tables = {table.strip() for feature in FEATURES for table in feature.source.split(",")}
+    found = forbidden_features(FEATURE_NAMES, sorted(tables))
+    if found:
+        raise FeatureError(
+            f"{len(found)} uses of data that no model may use: {' '.join(map(str, found))} Leave them out.",
+            field="feature",
+            got=[finding.id for finding in found],
+        )
 
 
 def code_version() -> str:

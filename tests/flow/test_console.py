@@ -135,3 +135,28 @@ def test_every_command_has_help_with_an_example(line: Line) -> None:
         row.split()[0] for row in listed.strip().splitlines() if row.startswith("  ") and not row.startswith("   ")
     ]:
         assert "Example: scoring" in console(command, "--help", home=line.home).stdout, command
+
+
+def test_a_late_row_that_shows_a_broken_cap_is_reported_as_a_breach(line: Line, broken: Path) -> None:
+    one = pd.read_parquet(broken / "contacts.parquet").iloc[:1]
+    at = pd.Timestamp("2026-09-10 03:00:00")
+    texts = pd.concat([one] * 2, ignore_index=True).assign(
+        contact_id=["LATE-1", "LATE-2"],
+        contacted_at=[at, at + pd.Timedelta(hours=2)],
+        channel="sms",
+        direction="outbound",
+        outcome="sent",
+        known_at=[at + pd.Timedelta(days=3), at + pd.Timedelta(hours=2)],
+    )
+    kept = pd.read_parquet(broken / "contacts.parquet")
+    pd.concat([kept[kept["account_id"] != one["account_id"].iloc[0]], texts]).to_parquet(broken / "contacts.parquet")
+
+    done = console(
+        "policy-breaches", str(broken), "--since", "2026-09-10", "--as-of", "2026-09-30", "--json", home=line.home
+    )
+
+    assert done.returncode == 1, done.stderr
+    found = [b for b in json.loads(done.stdout)["breaches"] if b["account_id"] == one["account_id"].iloc[0]]
+    assert [(breach["rule"], breach["counter"], breach["limit"], breach["was_known"]) for breach in found] == [
+        ("H-CN-CAP-SMS", 1, 1, False)
+    ]

@@ -170,3 +170,17 @@ def test_the_answer_survives_a_new_start(home: Home, desk: Desk, client: TestCli
     first = decided(client, account_ids=account_ids[:2], as_of=EARLIER)
 
     assert decided(client_of(desk), account_ids=account_ids[:2], as_of=EARLIER) == first
+
+
+def test_every_channel_that_was_chosen_comes_with_what_a_contact_must_say_and_never_do(
+    client: TestClient, account_ids: list[str]
+) -> None:
+    answer = DecisionsAnswer.model_validate_json(
+        client.post("/v1/decisions", json={"account_ids": account_ids[:50]}).content
+    )
+
+    chosen = {decision.channel for decision in answer.decisions} - {"none"}
+    assert set(answer.content) == chosen and chosen
+    for duties in answer.content.values():
+        assert {"caller_identity", "institution", "purpose"} <= set(duties.must_say)
+        assert "third_party_disclosure" in duties.never
