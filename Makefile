@@ -16,7 +16,7 @@ install: $(VENV)/.installed
 
 # Each stamp is written last: a half-made environment has none and is made again.
 $(VENV)/.locked: requirements.lock
-	@$(PYTHON) tools/requirements_met.py
+	@$(PYTHON) .ci/requirements_met.py
 	@echo "== environment: $(VENV) from requirements.lock (2 to 4 minutes the first time)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
@@ -27,10 +27,10 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@touch $@
 
 demo: install
-	@PORT=$(PORT) ACCOUNTS=$(ACCOUNTS) DEMO=$(DEMO) BIN=$(BIN) bash tools/demo.sh
+	@PORT=$(PORT) ACCOUNTS=$(ACCOUNTS) DEMO=$(DEMO) BIN=$(BIN) bash .ci/demo.sh
 
 test: install
-	@bash tools/test.sh
+	@bash .ci/test.sh
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

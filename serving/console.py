@@ -67,7 +67,7 @@ def cli() -> None:
 @click.option("--out", required=True, type=FOLDER, help="New or empty folder for the event tables and truth/.")
 @click.option("--accounts", default=20_000, show_default=True, type=click.IntRange(1), help="How many accounts.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Same seed, same bytes.")
-@click.option("--world", default="base", show_default=True, help="Which world; see docs/simulator.md.")
+@click.option("--world", default="base", show_default=True, help="Which world; see training/simulator/simulator.md.")
 @click.option("--months", default=24, show_default=True, type=click.IntRange(4, 60), help="Months of history.")
 @AS_JSON
 def simulate(out: Path, accounts: int, seed: int, world: str, months: int, as_json: bool) -> None:
@@ -431,7 +431,7 @@ def policy_page(out: Path, profile_dir: Path | None) -> None:
     """Write the page that lists every contact rule in plain words.
 
     \b
-    Example: scoring policy-page --out docs/contact_policy.md
+    Example: scoring policy-page --out data/policy/contact_policy.md
     """
     from scoring.policy.page import write_page
     from scoring.policy.profile import load_profile

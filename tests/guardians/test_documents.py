@@ -79,7 +79,7 @@ def test_no_file_of_the_project_names_a_path_of_one_machine() -> None:
         *ROOT.glob("src/**/*.py"),
         *ROOT.glob("training/**/*"),
         *ROOT.glob("serving/**/*.py"),
-        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("data/**/*.md"),
         ROOT / "README.md",
     ]:
         if path.is_file() and path.suffix in {".py", ".md", ".toml"}:

@@ -20,7 +20,7 @@ from tests.policy.random_situations import flags_of
 
 FOLDER = data_folder() / "policy"
 NAMES = ("cn_bank_card", "us_reg_f")
-PAGE = Path(__file__).parents[2] / "docs" / "contact_policy.md"
+PAGE = Path(__file__).parents[2] / "data" / "policy" / "contact_policy.md"
 
 
 def content_of(name: str) -> dict[str, Any]:

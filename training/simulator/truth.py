@@ -67,7 +67,7 @@ def truth_of(
     -------
     dict of str to table
         ``accounts``, one row per eligible account and as-of day: what is true about it. ``outcomes``, one row per
-        eligible account, as-of day and channel: what would happen within 30 days. Columns in ``docs/simulator.md``.
+        eligible account, as-of day and channel: what would happen within 30 days. Columns in ``training/simulator/simulator.md``.
     """
     accounts, outcomes = [], []
     chunk = history.first_account

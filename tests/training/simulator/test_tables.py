@@ -177,7 +177,7 @@ def test_the_truth_can_be_asked_for_any_day(tmp_path: Path):
 
 
 def test_the_documentation_names_every_world_and_every_column_of_the_truth(simulated: Simulated):
-    text = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "training" / "simulator" / "simulator.md").read_text(encoding="utf-8")
     folder = simulated(accounts=300, months=6, truth=True) / "truth"
     columns = {name for table in ("accounts", "outcomes") for name in pd.read_parquet(folder / f"{table}.parquet")}
 

@@ -12,7 +12,7 @@ started=$SECONDS
 step() { printf '== %4d s  %s\n' $((SECONDS - started)) "$1"; }
 
 rm -rf "$PLACE"; mkdir -p "$PLACE"
-"$BIN/python" tools/port_free.py "$PORT"
+"$BIN/python" .ci/port_free.py "$PORT"
 step ingest;  "$BIN/scoring" ingest uci-credit-card "$DATA" --out "$PLACE/portfolio" >/dev/null
 step check;   "$BIN/scoring" check "$PLACE/portfolio" | tail -1
 step train;   "$BIN/scoring" train "$PLACE/portfolio"
@@ -22,5 +22,5 @@ step serve
 "$BIN/scoring" serve --port "$PORT" >"$PLACE/serve.log" 2>&1 &
 service=$!
 trap 'kill $service 2>/dev/null || true' EXIT INT TERM
-"$BIN/python" tools/first_request.py "http://127.0.0.1:$PORT" "$PLACE/plan" | tail -12
+"$BIN/python" .ci/first_request.py "http://127.0.0.1:$PORT" "$PLACE/plan" | tail -12
 step "done"

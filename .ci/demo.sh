@@ -8,7 +8,7 @@ export SCORING_HOME=${SCORING_HOME:-.scoring} SCORING_PORT=$PORT
 started=$SECONDS
 say() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
 
-"$BIN/python" tools/port_free.py "$PORT"
+"$BIN/python" .ci/port_free.py "$PORT"
 
 say "a portfolio of $ACCOUNTS simulated accounts in $DEMO"
 if [ -f "$DEMO/portfolio.toml" ]; then echo "kept from an earlier run"; else
@@ -22,13 +22,13 @@ say "training, evaluation, MLflow run"
 say "promotion"
 "$BIN/scoring" promote challenger --approver "demo" --despite "demonstration on simulated data"
 say "nightly plan"
-AS_OF=$("$BIN/python" tools/last_day.py "$DEMO")
+AS_OF=$("$BIN/python" .ci/last_day.py "$DEMO")
 "$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --operations data/sample/operations.yaml --out data/local/plan
 say "service on port $PORT"
 "$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 &
 service=$!
 trap 'kill $service 2>/dev/null || true' EXIT INT TERM
-"$BIN/python" tools/first_request.py "http://127.0.0.1:$PORT" data/local/plan
+"$BIN/python" .ci/first_request.py "http://127.0.0.1:$PORT" data/local/plan
 say "ready"
 cat <<END
 Open        http://127.0.0.1:$PORT/docs            the HTTP interface, to try out
