@@ -29,7 +29,7 @@ SCHEMA: Final = "decision/1"
 BLOCK_ROWS: Final = 10_000
 MOST_REASONS: Final = 4
 SMALLEST_REASON_SHARE: Final = 0.02
-"""A group below this share of all movement is no reason (SCIENCE section 5)."""
+"""A group below this share of all movement is no reason, a house threshold of 2026-11."""
 
 Floats = npt.NDArray[np.float64]
 

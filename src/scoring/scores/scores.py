@@ -22,7 +22,7 @@ from scoring.scores.contributions import assert_additive, explained
 from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel, Evidence, Segment
 
 SEGMENT_THRESHOLD: Final = 0.6
-"""A segment is reported only above this probability (DESIGN section 3)."""
+"""A segment is reported only above this probability."""
 MINIMUM_ACCOUNT_AGE_DAYS: Final = 90
 MINIMUM_STATEMENTS: Final = 2
 DAYS_OF_A_YEAR: Final = 365
