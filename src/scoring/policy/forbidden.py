@@ -115,7 +115,9 @@ def forbidden_features(
     """
     uses = uses or load_forbidden()
     found = [
-        ForbiddenFinding("TABLE", f"table {table}", table, uses.tables[table], "house rule: audit tables are never model inputs")
+        ForbiddenFinding(
+            "TABLE", f"table {table}", table, uses.tables[table], "house rule: audit tables are never model inputs"
+        )
         for table in tables
         if table in uses.tables
     ]
