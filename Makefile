@@ -1,5 +1,5 @@
 # make install   the environment from the lock file        make demo   everything, from nothing to a served queue
-# make test      every check, as CI runs it                 make lock   renew the lock file (needs uv)
+# make test      every check, as CI runs it                 make stop   stop the demo's service      make lock   renew the lock
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ DEMO := data/local/demo
 PORT ?= 3000
 ACCOUNTS ?= 20000
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo stop test lint lock clean
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
@@ -28,6 +28,9 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 
 demo: install
 	@PORT=$(PORT) ACCOUNTS=$(ACCOUNTS) DEMO=$(DEMO) BIN=$(BIN) bash .ci/demo.sh
+
+stop:
+	@bash .ci/stop.sh
 
 test: install
 	@bash .ci/test.sh

@@ -8,6 +8,7 @@ export SCORING_HOME=${SCORING_HOME:-.scoring} SCORING_PORT=$PORT
 started=$SECONDS
 say() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
 
+bash .ci/stop.sh
 "$BIN/python" .ci/port_free.py "$PORT"
 
 say "a portfolio of $ACCOUNTS simulated accounts in $DEMO"
@@ -25,14 +26,14 @@ say "nightly plan"
 AS_OF=$("$BIN/python" .ci/last_day.py "$DEMO")
 "$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --operations data/sample/operations.yaml --out data/local/plan
 say "service on port $PORT"
-"$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 &
-service=$!
-trap 'kill $service 2>/dev/null || true' EXIT INT TERM
+setsid nohup "$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 </dev/null &
+echo $! >"$SCORING_HOME/serve.pid"
+trap 'bash .ci/stop.sh' INT TERM ERR
 "$BIN/python" .ci/first_request.py "http://127.0.0.1:$PORT" data/local/plan
 say "ready"
 cat <<END
-Open        http://127.0.0.1:$PORT/docs            the HTTP interface, to try out
+Open        http://127.0.0.1:$PORT/docs            the HTTP interface, to try out; it runs until: make stop
 MLflow      $BIN/mlflow ui --backend-store-uri sqlite:///$SCORING_HOME/mlflow.db --port 5000
 Queues      data/local/plan/queue_agent_call.csv
+Log         $SCORING_HOME/serve.log
 END
-if [ -t 0 ] && [ -z "${CI:-}" ]; then echo "The service runs until you press Ctrl+C."; wait $service; else echo "Not a terminal: the service is stopped now; start it again with: $BIN/scoring serve"; fi
