@@ -26,7 +26,7 @@ say "nightly plan"
 AS_OF=$("$BIN/python" .ci/last_day.py "$DEMO")
 "$BIN/scoring" plan "$DEMO" --as-of "$AS_OF" --capacity data/sample/capacity.yaml --operations data/sample/operations.yaml --out data/local/plan
 say "service on port $PORT"
-setsid nohup "$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 </dev/null &
+nohup "$BIN/scoring" serve --port "$PORT" >"$SCORING_HOME/serve.log" 2>&1 </dev/null &
 echo $! >"$SCORING_HOME/serve.pid"
 trap 'bash .ci/stop.sh' INT TERM ERR
 "$BIN/python" .ci/first_request.py "http://127.0.0.1:$PORT" data/local/plan
