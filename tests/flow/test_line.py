@@ -171,6 +171,32 @@ def test_capacities_are_respected_and_a_closed_channel_is_never_used(line: Line,
     assert run.summary["value_cents"] <= run.summary["bound_cents"]
 
 
+def test_the_recorded_margin_is_the_choice_less_the_best_alternative(line: Line, tmp_path: Path) -> None:
+    capacity = tmp_path / "capacity.yaml"
+    capacity.write_text("agent_call: {contacts: 3}\nsms: {contacts: 5}\n")
+    run_plan(
+        line.portfolio,
+        as_of=line.as_of,
+        out=tmp_path / "plan",
+        home=line.home,
+        recorded_at=RECORDED_AT,
+        capacity_file=capacity,
+        threads=1,
+    )
+    decisions = pd.read_parquet(tmp_path / "plan" / "decisions.parquet")
+
+    seen = set()
+    with Ledger.open(line.home / "ledger.db", read_only=True) as ledger:
+        for decision_id in decisions["decision_id"]:
+            body = ledger.get(decision_id).body
+            worth = {name: max(entry["value_cents"] or 0.0, 0.0) for name, entry in body["candidates"].items()}
+            own = {**worth, "none": 0.0}.pop(body["choice"]["channel"])
+            others = [v for name, v in {**worth, "none": 0.0}.items() if name != body["choice"]["channel"]]
+            assert body["choice"]["margin_cents"] == pytest.approx(own - max(others), abs=0.011)
+            seen.add(body["choice"]["margin_cents"] < 0)
+    assert seen == {True, False}, "some lost their best channel to capacity, some did not"
+
+
 def test_the_same_plan_again_writes_nothing_twice(line: Line, planned: Path, tmp_path: Path) -> None:
     again = run_plan(
         line.portfolio, as_of=line.as_of, out=tmp_path / "again", home=line.home, recorded_at=RECORDED_AT, threads=1

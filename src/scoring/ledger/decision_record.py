@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,7 +24,7 @@ from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.scores import Scores, channel_effects, group_contributions
-from scoring.vocabulary import CONTACT_CHANNELS
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 SCHEMA: Final = "decision/1"
 BLOCK_ROWS: Final = 10_000
@@ -264,10 +265,18 @@ def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
 
 
 def _margin(plan: Plan, rows: slice) -> Floats:
-    """By how much the choice beats the runner-up; the best value itself where nothing else is worth anything."""
-    values = np.where(plan.values[rows] > 0, plan.values[rows], 0.0)
-    ordered = np.sort(np.concatenate([values, np.zeros((len(values), 1))], axis=1), axis=1)
-    return np.asarray(ordered[:, -1] - ordered[:, -2])
+    """Value of the choice less that of the best alternative, doing nothing (0) included, before prices.
+
+    Negative where a better channel had no place left: then capacity decided, not value.
+    """
+    worth = np.where(plan.values[rows] > 0, plan.values[rows], 0.0)
+    worth = np.concatenate([worth, np.zeros((len(worth), 1))], axis=1)
+    choices = pd.Index([*(str(channel) for channel in CONTACT_CHANNELS), str(Channel.NONE)])
+    chosen = choices.get_indexer(pd.Index(plan.decisions["channel"].iloc[rows]))
+    each = np.arange(len(worth))
+    own = worth[each, chosen]
+    worth[each, chosen] = -np.inf
+    return np.asarray(own - worth.max(axis=1))
 
 
 def _rounded(values: Floats) -> pa.Array:
