@@ -36,7 +36,7 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
     promoted_at : datetime
         UTC.
     despite : str, optional
-        Reason to promote over failed gates; recorded.
+        Reason to promote over failed gates; recorded when a gate did fail.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _promoted(
         run_id=registered.run_id,
         approver=approver,
         approved_at=promoted_at.isoformat(timespec="seconds"),
-        despite=despite,
+        despite=despite if failed else "",
         findings=tuple(f"{finding.severity}: {finding.message}" for finding in findings),
     )
     tracking.mark_champion(
@@ -91,7 +91,7 @@ def _promoted(
         {
             "approver": approver,
             "approved_at": pin.approved_at,
-            "despite": despite,
+            "despite": pin.despite,
             "findings": json.dumps(pin.findings),
         },
     )
