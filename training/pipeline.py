@@ -7,60 +7,27 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 import scoring
 from scoring.errors import FeatureError
 from scoring.features.registry import FEATURE_NAMES, FEATURES
 from scoring.policy import forbidden_features
 from scoring.portfolio.reading import Portfolio, read_portfolio
-from scoring.scores.bundle import Bundle, definition_facts, load_bundle, write_bundle
-from scoring.scores.scores import Scores, score
-from training import evaluation, plots, tracking
+from scoring.scores.bundle import definition_facts, load_bundle, write_bundle
 from training.fitting import Fitted, fit
-from training.gates import GateFinding, gate_findings
 from training.recipe import Recipe, read_recipe
-from training.rotation import held_out_customers, rotate, without_test_customers
+from training.reporting import Pieces, Trained, report_training
+from training.rotation import rotate, without_test_customers
 from training.snapshots import Snapshot, default_days, snapshot, split_days
+
+__all__ = ["Trained", "code_version", "refuse_forbidden_features", "train"]
 
 Progress = Callable[[str], None]
 LIBRARIES = ("lightgbm", "numpy", "duckdb", "ibis-framework", "scikit-learn", "pandas")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training run gives back.
-
-    Attributes
-    ----------
-    version : str
-        Registered version, for `scoring promote`.
-    bundle_id : str
-    figures, spreads : dict
-        Test figures: mean and standard deviation over turns, each with another 30 % of customers held out.
-    own_figures, figures_by_bucket, intervals : dict
-        The registered bundle on its own held-out customers: overall, by bucket, bootstrap 95 % intervals.
-    findings : list of GateFinding
-        Gates that did not pass.
-    """
-
-    version: str
-    run_id: str
-    bundle_id: str
-    train_days: list[date]
-    test_day: date
-    figures: dict[str, float]
-    spreads: dict[str, float]
-    own_figures: dict[str, float]
-    figures_by_bucket: dict[str, dict[str, float]]
-    intervals: dict[str, tuple[float, float]]
-    findings: list[GateFinding]
 
 
 def train(
@@ -109,7 +76,6 @@ def train(
     progress(f"features and targets of {test_day} (test)")
     tested = snapshot(portfolio, test_day, definition)
     snapshots = [without_test_customers(day, ways) for day in seen]
-    held_out = held_out_customers(tested, ways)
     progress(f"fitting on {sum(len(s.frame) for s in snapshots):,} rows")
     fitted = fit(snapshots, ways)
     progress(f"{ways.split['rotations']} turns with other customers held out")
@@ -121,78 +87,18 @@ def train(
             fitted.boosters,
             _facts(portfolio, ways, fitted, snapshots, train_days, test_day, definition_facts(definition)),
         )
-        bundle = load_bundle(place)
-        progress(f"evaluating on {len(held_out.frame):,} accounts never trained on")
-        scores = score(bundle, held_out.frame)
-        return _tracked(home, bundle, scores, held_out, turns, ways, portfolio, train_days, test_day, fitted, progress)
-
-
-def _tracked(
-    home: Path,
-    bundle: Bundle,
-    scores: Scores,
-    held_out: Snapshot,
-    turns: pd.DataFrame,
-    ways: Recipe,
-    portfolio: Portfolio,
-    train_days: list[date],
-    test_day: date,
-    fitted: Fitted,
-    progress: Progress,
-) -> Trained:
-    table = evaluation.evaluation_table(scores.table, held_out.targets)
-    own = evaluation.metrics(table)
-    means = {name: float(turns[name].mean()) for name in turns.columns}
-    figures = {**own, **means, "n": own["n"], "ability_n": own["ability_n"]}
-    spread_of_turns = {name: float(turns[name].std(ddof=1)) for name in turns.columns} if len(turns) > 1 else {}
-    by_bucket = evaluation.by_bucket(table)
-    spread = evaluation.intervals(table, seed=ways.lightgbm["seed"])
-    findings = gate_findings(figures)
-    progress("logging the run and registering the bundle")
-    tracked = tracking.log_training(
-        home,
-        parameters={
-            "recipe": ways.name,
-            "train_days": ", ".join(map(str, train_days)),
-            "test_day": test_day,
-            **{f"rows.{name}": n for name, n in fitted.n_rows.items()},
-            **{f"lightgbm.{name}": value for name, value in ways.lightgbm.items()},
-            **{f"targets.{name}": value for name, value in asdict(bundle.definition).items()},
-        },
-        figures=figures,
-        spreads=spread_of_turns,
-        own_figures=own,
-        figures_by_bucket=by_bucket,
-        intervals=spread,
-        plots={
-            "reliability": plots.reliability(table),
-            "capture": plots.capture(table),
-            "distributions": plots.distributions(table),
-            "reasons": plots.reasons(scores),
-            "buckets": plots.buckets(by_bucket),
-        },
-        texts={"recipe.toml": ways.text, "features.txt": "\n".join(FEATURE_NAMES) + "\n"},
-        bundle_folder=bundle.folder,
-        tags={
-            "bundle_id": bundle.bundle_id,
-            "data_fingerprint": portfolio.fingerprint,
-            "code_version": code_version(),
-            "gates": "passed" if not any(f.severity == "error" for f in findings) else "failed",
-        },
-    )
-    return Trained(
-        tracked.version,
-        tracked.run_id,
-        bundle.bundle_id,
-        train_days,
-        test_day,
-        figures,
-        spread_of_turns,
-        own,
-        by_bucket,
-        spread,
-        findings,
-    )
+        pieces = Pieces(
+            portfolio=portfolio,
+            ways=ways,
+            fitted=fitted,
+            bundle=load_bundle(place),
+            train_days=tuple(train_days),
+            test_day=test_day,
+            seen=tuple(seen),
+            tested=tested,
+            turns=turns,
+        )
+        return report_training(home, pieces, progress)
 
 
 def _facts(
