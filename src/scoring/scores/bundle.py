@@ -1,15 +1,18 @@
 """A bundle on disk: models, numbers that go with them, and one manifest whose hash is the bundle's identity.
 
-Training writes it, promotion copies it, serving reads it; nobody needs MLflow to score. A file that is missing, added or
-changed by one byte is refused, and so is a bundle made for other features than this code computes.
+Training writes it, promotion copies it, serving reads it; nobody needs MLflow to score. The manifest lists by name what is there:
+models (LightGBM text), documents (JSON: learned channel effects, the scorecard, smooth calibration maps), and a small reference
+sample of feature rows, so that a model can be added without touching the loader. A file that is missing, added or changed by one
+byte is refused, and so is a bundle made for other features than this code computes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -26,9 +29,12 @@ from scoring.scores.leaf_tables import LeafTables
 from scoring.scores.targets import TargetDefinition
 
 MANIFEST: Final = "bundle.json"
-SCHEMA: Final = "collections-bundle/1"
+SCHEMA: Final = "collections-bundle/2"
 MODEL_NAMES: Final = ("willingness", "ability", "full_payment", "share_low", "share_mid", "share_high")
+"""The core models, without which nothing is scored; a bundle may hold more."""
 EXPLAINED: Final = ("willingness", "ability")
+REFERENCE: Final = "reference.npy"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,15 +48,22 @@ class Bundle:
     bundle_id : str
         SHA-256 of the manifest; the manifest holds the hash of every other file.
     manifest : mapping
-        As written by training: versions, fingerprints, targets, evidence thresholds, reference margins, metrics.
+        As written by training: versions, fingerprints, targets, tables of calibration and intervals, metrics.
     boosters : mapping of str to lightgbm.Booster
-        One per name in `MODEL_NAMES`.
+        One per name in `MODEL_NAMES`, and every further model that the manifest lists.
+    documents : mapping of str to JSON value
+        What goes with the models and is no booster: ``effects``, ``scorecard``, ``calibration``; a name that is absent was
+        not trained.
+    reference : array (n, n_features), float32, or None
+        A few feature rows of training, drawn by a stable hash, against which reasons of the product are told.
     """
 
     bundle_id: str
     folder: Path
     manifest: Mapping[str, Any]
     boosters: Mapping[str, lightgbm.Booster]
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    reference: npt.NDArray[np.float32] | None = None
 
     @property
     def definition(self) -> TargetDefinition:
@@ -74,35 +87,82 @@ class Bundle:
         return np.asarray(raw, dtype=np.float64)
 
 
-def write_bundle(folder: Path, boosters: Mapping[str, lightgbm.Booster], facts: Mapping[str, Any]) -> str:
-    """Write models and manifest; return the bundle id.
+def write_bundle(
+    folder: Path,
+    boosters: Mapping[str, lightgbm.Booster],
+    facts: Mapping[str, Any],
+    *,
+    documents: Mapping[str, Any] | None = None,
+    reference: npt.NDArray[np.float32] | None = None,
+) -> str:
+    """Write models, documents, reference rows and manifest; return the bundle id.
 
     Parameters
     ----------
     folder : Path
         Must not exist yet, or be empty.
     boosters : mapping
-        One per name in `MODEL_NAMES`.
+        One per name in `MODEL_NAMES`, and any further model, by name.
     facts : mapping
         What the manifest states besides the files: JSON values only.
+    documents : mapping, optional
+        JSON values by name, each written to a file of its own.
+    reference : array (n, n_features), float32, optional
+
+    Raises
+    ------
+    BundleError
+        ``bundle_mismatch``: a core model is missing, or a name cannot be a file name.
+
+    Examples
+    --------
+    >>> write_bundle(Path("nowhere"), {}, {})
+    Traceback (most recent call last):
+    ...
+    scoring.errors.BundleError: The bundle lacks ['willingness', 'ability', 'full_payment', 'share_low', 'share_mid', 'share_high'], without which nothing can be scored. Fit them all.
     """
+    documents = documents or {}
+    _refuse_incomplete(boosters, documents)
     folder.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for name in MODEL_NAMES:
-        text = boosters[name].model_to_string(num_iteration=-1)
-        path = folder / f"{name}.txt"
-        path.write_text(text, encoding="utf-8")
-        files[path.name] = _file_hash(path)
+    for name, booster in boosters.items():
+        (folder / f"{name}.txt").write_text(booster.model_to_string(num_iteration=-1), encoding="utf-8")
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(_json(document), encoding="utf-8")
+    if reference is not None:
+        np.save(folder / REFERENCE, np.ascontiguousarray(reference, dtype=np.float32), allow_pickle=False)
+    listed = {"models": sorted(boosters), "documents": sorted(documents), "has_reference": reference is not None}
     manifest = {
         "schema": SCHEMA,
         "feature_names": list(FEATURE_NAMES),
         "feature_spec_hash": feature_spec_hash(),
-        "files": files,
+        **listed,
+        "files": {name: _file_hash(folder / name) for name in sorted(_file_names(listed))},
         **facts,
     }
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
     return _file_hash(folder / MANIFEST)
+
+
+def _refuse_incomplete(boosters: Mapping[str, Any], documents: Mapping[str, Any]) -> None:
+    lacking = [name for name in MODEL_NAMES if name not in boosters]
+    if lacking:
+        raise BundleError(
+            f"The bundle lacks {lacking}, without which nothing can be scored. Fit them all.",
+            field="models",
+            got=sorted(boosters),
+            expected=list(MODEL_NAMES),
+        )
+    for name in (*boosters, *documents):
+        if not _NAME.fullmatch(name) or f"{name}.json" == MANIFEST:
+            raise BundleError(
+                f"{name!r} cannot name a part of a bundle. Use small letters, digits and underscores, and not 'bundle'.",
+                field="models",
+                got=name,
+            )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
@@ -133,7 +193,7 @@ def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
     if expected_id is not None and bundle_id != expected_id:
         raise _mismatch(folder, MANIFEST, bundle_id, expected_id)
     manifest = _manifest(path)
-    _refuse_changed_files(folder, manifest["files"])
+    _refuse_changed_files(folder, manifest)
     if manifest["feature_names"] != list(FEATURE_NAMES) or manifest["feature_spec_hash"] != feature_spec_hash():
         raise BundleError(
             f"The bundle at {folder} was trained on other features than this code computes (feature spec "
@@ -143,8 +203,14 @@ def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
             got=manifest["feature_spec_hash"],
             expected=feature_spec_hash(),
         )
-    boosters = {name: _booster(folder / f"{name}.txt") for name in MODEL_NAMES}
-    return Bundle(bundle_id, folder, manifest, boosters)
+    return Bundle(
+        bundle_id,
+        folder,
+        manifest,
+        {name: _booster(folder / f"{name}.txt") for name in manifest["models"]},
+        {name: _document(folder / f"{name}.json") for name in manifest["documents"]},
+        _reference(folder) if manifest["has_reference"] else None,
+    )
 
 
 def definition_facts(definition: TargetDefinition) -> dict[str, Any]:
@@ -152,11 +218,24 @@ def definition_facts(definition: TargetDefinition) -> dict[str, Any]:
     return asdict(definition)
 
 
+_REQUIRED: Final = {"files", "models", "documents", "has_reference", "feature_names", "feature_spec_hash", "targets"}
+
+
+def _file_names(manifest: Mapping[str, Any]) -> set[str]:
+    models, documents = (
+        {f"{name}.{kind}" for name in manifest[part]} for part, kind in (("models", "txt"), ("documents", "json"))
+    )
+    return models | documents | ({REFERENCE} if manifest["has_reference"] else set())
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         schema = manifest["schema"]
-        required = {"files", "feature_names", "feature_spec_hash", "targets"} - set(manifest)
+        required = _REQUIRED - set(manifest)
+        listed = [*manifest.get("models", ()), *manifest.get("documents", ())]
+        if not all(_NAME.fullmatch(name) for name in listed):
+            raise ValueError("a part is not named as files are")
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"The manifest {path} cannot be read: it is not a bundle manifest. Export the bundle again with `scoring promote`.",
@@ -174,13 +253,24 @@ def _manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _refuse_changed_files(folder: Path, files: Mapping[str, str]) -> None:
-    expected = {f"{name}.txt" for name in MODEL_NAMES}
-    if set(files) != expected:
+def _refuse_changed_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    files: Mapping[str, str] = manifest["files"]
+    expected = _file_names(manifest)
+    lacking = set(MODEL_NAMES) - set(manifest["models"])
+    if set(files) != expected or lacking:
         raise BundleError(
             f"The manifest of {folder} lists {sorted(files)}, not the models this code reads. Retrain with this version.",
             field="files",
             got=sorted(files),
+            expected=sorted(expected | {f"{name}.txt" for name in lacking}),
+        )
+    unknown = {path.name for path in folder.iterdir()} - expected - {MANIFEST}
+    if unknown:
+        raise BundleError(
+            f"The folder {folder} holds {sorted(unknown)}, which the manifest does not list: nobody can say whether it belongs to the "
+            "bundle. Take it out, or export the bundle again with `scoring promote`.",
+            field="files",
+            got=sorted(unknown),
             expected=sorted(expected),
         )
     for name, expected_hash in files.items():
@@ -209,6 +299,35 @@ def _booster(path: Path) -> lightgbm.Booster:
             f"Bundle file {path.name} in {path.parent} is not a LightGBM model. Export the bundle again with `scoring promote`.",
             field=path.name,
         ) from error
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(
+            f"Bundle file {path.name} in {path.parent} is not JSON. Export the bundle again with `scoring promote`.",
+            field=path.name,
+        ) from error
+
+
+def _reference(folder: Path) -> npt.NDArray[np.float32]:
+    try:
+        rows = np.load(folder / REFERENCE, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise BundleError(
+            f"Bundle file {REFERENCE} in {folder} is not an array. Export the bundle again with `scoring promote`.",
+            field=REFERENCE,
+        ) from error
+    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != len(FEATURE_NAMES):
+        raise BundleError(
+            f"Bundle file {REFERENCE} in {folder} holds {rows.dtype} of shape {rows.shape}, not float32 rows of {len(FEATURE_NAMES)} "
+            "features. Retrain and promote.",
+            field=REFERENCE,
+            got=list(rows.shape),
+            expected=len(FEATURE_NAMES),
+        )
+    return np.asarray(rows, dtype=np.float32)
 
 
 def _file_hash(path: Path) -> str:
