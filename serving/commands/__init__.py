@@ -1,0 +1,1 @@
+"""The commands of `scoring`, one module per stage; `serving.console` gathers them."""

@@ -1,0 +1,113 @@
+"""Commands over models: train, promote, evaluate."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from serving.commands.shared import AS_JSON, FOLDER, Day, pipeline, tell
+from serving.progress import steps
+from serving.settings import read_settings
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--recipe", type=FOLDER, help="A recipe file; default: the portfolio's own, else training/recipes/default.toml."
+)
+@click.option("--as-of", "as_of", type=Day(), multiple=True, help="Repeat: the last day tests, the others train.")
+@AS_JSON
+def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: bool) -> None:
+    """Train willingness and ability, evaluate on customers and a day never trained on, register the bundle.
+
+    \b
+    Example: scoring train data/local/demo
+    """
+    settings = read_settings()
+    with steps(None, quiet=as_json) as progress:
+        done = pipeline("train")(
+            folder, home=settings.home, recipe=recipe, as_of=as_of, threads=settings.threads, progress=progress
+        )
+    lines = [
+        f"Trained on {', '.join(map(str, done.train_days))}; "
+        f"tested on {done.test_day}, {done.figures['n']:,.0f} accounts never trained on.",
+        "",
+    ]
+    lines += [f"{'figure':<26} {'mean of turns':>14} {'sd':>8} {'this bundle':>12}   95 % interval"]
+    for name, value in done.figures.items():
+        low, high = done.intervals.get(name, (float("nan"), float("nan")))
+        lines.append(
+            f"{name:<26} {value:>14.4f} {done.spreads.get(name, float('nan')):>8.4f} {done.own_figures[name]:>12.4f}"
+            f"   {low:.4f} to {high:.4f}"
+        )
+    lines += ["", *(f"{finding.severity}: [{finding.gate}] {finding.message}" for finding in done.findings)]
+    lines += [f"Registered as version {done.version}. Promote it with: scoring promote {done.version} --approver NAME"]
+    facts = {
+        "version": done.version, "run_id": done.run_id, "bundle_id": done.bundle_id, "test_day": done.test_day.isoformat(),
+        "train_days": [day.isoformat() for day in done.train_days], "figures": done.figures, "spreads": done.spreads,
+        "bundle_figures": done.own_figures, "bundle_by_bucket": done.figures_by_bucket, "bundle_intervals": done.intervals,
+        "findings": [{"gate": f.gate, "severity": f.severity, "message": f.message} for f in done.findings],
+    }  # fmt: skip
+    tell(facts, as_json, lines)
+
+
+@click.command()
+@click.argument("version")
+@click.option("--approver", required=True, help="Who answers for it.")
+@click.option("--despite", help="Reason to promote over failed gates; it is recorded.")
+@AS_JSON
+def promote(version: str, approver: str, despite: str | None, as_json: bool) -> None:
+    """Make a registered bundle the champion. VERSION is a number, or `challenger` for the newest.
+
+    Failed gates refuse it (exit 1) unless a reason is given.
+
+    \b
+    Example: scoring promote challenger --approver "Li Wei"
+    """
+    settings = read_settings()
+    done = pipeline("promote")(
+        version, home=settings.home, approver=approver, promoted_at=datetime.now(UTC), despite=despite
+    )
+    facts = {
+        "version": done.pin.version, "bundle_id": done.pin.bundle_id, "folder": str(settings.home / "bundles" / done.pin.folder),
+        "approver": done.pin.approver, "approved_at": done.pin.approved_at, "findings": list(done.pin.findings),
+    }  # fmt: skip
+    lines = [f"Version {done.pin.version} is champion: {facts['folder']}", *done.pin.findings]
+    tell(facts, as_json, lines)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--plan", "plan_folder", type=FOLDER, help="A folder written by `scoring plan` for this portfolio.")
+@click.option(
+    "--as-of", "as_of", type=Day(), help="A day of which the truth is told; default: the plan's, else the last."
+)
+@click.option("--capacity", type=FOLDER, help="Capacity file; default: what the plan used.")
+@click.option("--out", type=FOLDER, help="Folder for the tables and the capture curve.")
+@AS_JSON
+def evaluate(
+    folder: Path, plan_folder: Path | None, as_of: date | None, capacity: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """What a plan is really worth on a simulated portfolio, against simple rules and the truth, at the same capacity.
+
+    \b
+    Example: scoring evaluate data/local/demo --plan data/local/plan --out data/local/evaluation
+    """
+    with steps(4, quiet=as_json) as progress:
+        done = pipeline("evaluate")(
+            folder,
+            plan=plan_folder,
+            as_of=as_of,
+            capacity=capacity,
+            out=out,
+            progress=lambda at, of: progress(f"step {at} of {of}"),
+        )
+    facts = {
+        "as_of": done.as_of.isoformat(), "bound_cents": done.bound_cents, "unmatched": done.unmatched,
+        "rules": done.rules.to_dict("records"), "ceiling": done.ceiling.to_dict("records"),
+    }  # fmt: skip
+    amounts = "{:,.2f}".format
+    rules = done.rules.to_string(index=False, float_format=amounts)
+    tell(facts, as_json, [rules, "", done.ceiling.to_string(index=False)])

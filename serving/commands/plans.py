@@ -1,0 +1,67 @@
+"""Commands over plans: the nightly run."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from serving.commands.shared import AS_JSON, FOLDER, Day, tell
+from serving.progress import steps
+from serving.settings import read_settings
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--as-of", "as_of", required=True, type=Day(), help="What was known by the end of this day.")
+@click.option("--capacity", type=FOLDER, help="YAML: channel -> contacts and/or minutes; left out means unlimited.")
+@click.option(
+    "--policy",
+    help="Contact-policy profile, a name in data/policy or a file; default: the one for the portfolio's currency.",
+)
+@click.option(
+    "--operations",
+    type=FOLDER,
+    help="YAML of facts that stand in no table, e.g. call_recording_on: true; unlisted is unknown.",
+)
+@click.option(
+    "--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step."
+)
+@AS_JSON
+def plan(
+    folder: Path,
+    as_of: date,
+    capacity: Path | None,
+    policy: str | None,
+    operations: Path | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """The nightly run: scores, plan, ledger records, queue files.
+
+    \b
+    Example: scoring plan data/local/demo --as-of 2026-09-30 --capacity data/sample/capacity.yaml --out data/local/plan
+    """
+    from serving.nightly import run_plan
+
+    settings = read_settings()
+    with steps(7, quiet=as_json) as progress:
+        run = run_plan(
+            folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
+            policy=policy, operations_file=operations, threads=settings.threads, progress=progress,
+        )  # fmt: skip
+    used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
+    lines = [
+        f"{run.summary['n_accounts']:,} accounts decided for {as_of}; queues are in {out}.",
+        *(f"  {name:<14} {count:>8,}" for name, count in used.items()),
+    ]
+    said = run.summary["policy"]
+    lines.append(
+        f"Contact policy: {said['profile']} {said['version']} ({said['status']})."
+        if said["profile"]
+        else f"Warning: {said['note']}."
+    )
+    if run.already_recorded:
+        lines.append("The ledger already held this very plan; nothing was written twice.")
+    tell({**run.summary, "out": str(out), "already_recorded": run.already_recorded}, as_json, lines)

@@ -1,0 +1,51 @@
+"""Commands over the ledger: explain, verify."""
+
+from __future__ import annotations
+
+import click
+
+from serving.commands.shared import AS_JSON, FINDINGS, open_ledger, tell
+
+
+@click.command()
+@click.argument("decision_id")
+@click.option("--lang", type=click.Choice(["en", "zh", "both"]), default="both", show_default=True)
+@click.option(
+    "--audience", type=click.Choice(["compliance", "collector", "customer"]), default="compliance", show_default=True
+)
+def explain(decision_id: str, lang: str, audience: str) -> None:
+    """One decision in words, read from its record. English and Chinese unless one is asked for.
+
+    \b
+    Example: scoring explain 0b54a1f2-... --lang zh --audience collector
+    """
+    from scoring.explanations import explain as worded
+
+    record = open_ledger().get(decision_id)
+    click.echo(
+        "\n\n".join(
+            worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))
+        )
+    )
+
+
+@click.command()
+@click.option("--head", help="The last head kept elsewhere (SEQ:HASH): finds a cut tail and a rewritten chain.")
+@AS_JSON
+def verify(head: str | None, as_json: bool) -> None:
+    """Check the ledger: every broken link, edit, gap and duplicate at once. Exit 1 when there is one.
+
+    \b
+    Example: scoring verify
+    """
+    from scoring.ledger.record import Head
+    from scoring.ledger.verify import verify as verify_ledger
+
+    ledger = open_ledger()
+    findings = verify_ledger(ledger, Head.parse(head) if head else None)
+    now = ledger.head()
+    lines = [f"[{finding.code}] {finding.message}" for finding in findings]
+    lines.append(f"{len(findings)} findings." if findings else f"{now.seq:,} records verified; head {now}")
+    tell({"findings": [finding.as_dict() for finding in findings], "head": str(now)}, as_json, lines)
+    if findings:
+        raise SystemExit(FINDINGS)
