@@ -142,7 +142,7 @@ def leaf_tables(booster: lightgbm.Booster) -> LeafTables:
     conditions = [condition for group in all_groups for condition in group.conditions]
     thresholds = [threshold for tree in forest.trees for threshold in tree.threshold]
     decision_types = [decision_type for tree in forest.trees for decision_type in tree.decision_type]
-    turns = [_missing_turns(*split) for split in zip(thresholds, decision_types, strict=True)]
+    turns = [missing_turns(*split) for split in zip(thresholds, decision_types, strict=True)]
     entry_starts = _starts(len(group.features) << group.n_bits for group in all_groups)
     return LeafTables(
         n_features=forest.n_features,
@@ -178,7 +178,7 @@ def _expected_value(tree: Tree) -> float:
     return mean
 
 
-def _missing_turns(threshold: float, decision_type: int) -> tuple[bool, bool]:
+def missing_turns(threshold: float, decision_type: int) -> tuple[bool, bool]:
     """Whether missing values go left, and whether zeros go against the comparison, as LightGBM decides it.
 
     Missing type *none*: a missing value counts as zero. *Zero*: missing values and zeros take the default side. *NaN*:

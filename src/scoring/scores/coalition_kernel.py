@@ -1,0 +1,126 @@
+"""The inner loops of `coalitions`, compiled by numba: margins of all coalitions of groups, and their Shapley values.
+
+A leaf is reached by the hybrid of a row and a reference (groups of the coalition from the row, the others from the
+reference) exactly when the coalition avoids the groups whose conditions the row fails and holds those that the reference
+fails. With a the first set and h the second, the leaf's value goes to all S with S & a = 0 and S | h = S, and
+
+    [S avoids a] = sum over T inside a of (-1)^|T| [S holds T],
+
+so it is scattered to the sets h | T and one pass over the groups adds every set to its supersets. Sets are the bits of
+an integer. Everything the compiled code depends on stands in this file, because numba's cache on disk looks at no other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.scores.compiled import compiled, inlined
+
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+ZERO = float(np.float32(1e-35))
+"""LightGBM reads anything no further from nought than this as zero."""
+
+
+@inlined
+def _goes_left(value: float, threshold: float, nan_left: int, zero_turned: int) -> int:
+    if value != value:
+        return nan_left
+    if -ZERO <= value <= ZERO:
+        value = 0.0
+    left = 1 if value <= threshold else 0
+    return 1 - left if zero_turned and value == 0.0 else left
+
+
+def failures(
+    rows: Singles,
+    split_feature: Places,
+    split_threshold: Floats,
+    split_nan_left: Bytes,
+    split_zero_turned: Bytes,
+    split_group: Places,
+    path_starts: Places,
+    path_split: Places,
+    path_left: Bytes,
+    failed: npt.NDArray[np.int32],
+) -> None:
+    """Fill ``failed[row, leaf]`` with the groups that have a condition on the leaf's path which the row does not meet."""
+    left = np.empty(split_feature.size, np.uint8)
+    for row in range(rows.shape[0]):
+        for split in range(split_feature.size):
+            value = float(rows[row, split_feature[split]])
+            left[split] = _goes_left(value, split_threshold[split], split_nan_left[split], split_zero_turned[split])
+        for leaf in range(path_starts.size - 1):
+            groups = 0
+            for place in range(path_starts[leaf], path_starts[leaf + 1]):
+                if left[path_split[place]] != path_left[place]:
+                    groups |= 1 << split_group[path_split[place]]
+            failed[row, leaf] = groups
+
+
+def margins(
+    row_failed: npt.NDArray[np.int32],
+    reference_failed: npt.NDArray[np.int32],
+    leaf_value: Floats,
+    n_groups: int,
+    found: Floats,
+) -> None:
+    """Fill ``found[reference, coalition]`` with the model's margin for every hybrid of one row and each reference.
+
+    ``reference_failed`` has one row per leaf and one column per reference.
+    """
+    found[:] = 0.0
+    for leaf in range(leaf_value.size):
+        avoid, value = row_failed[leaf], leaf_value[leaf]
+        for reference in range(found.shape[0]):
+            hold = reference_failed[leaf, reference]
+            if avoid & hold:
+                continue
+            found[reference, hold] += value
+            inside = avoid
+            while inside:  # the non-empty sets inside avoid, in falling order
+                odd, rest = 0, inside
+                while rest:
+                    odd ^= 1
+                    rest &= rest - 1
+                found[reference, hold | inside] += -value if odd else value
+                inside = (inside - 1) & avoid
+    size = found.shape[1]
+    for reference in range(found.shape[0]):
+        for group in range(n_groups):
+            bit = 1 << group
+            start = bit
+            while start < size:
+                for place in range(start, start + bit):
+                    found[reference, place] += found[reference, place - bit]
+                start += 2 * bit
+
+
+def shapley(worth: Floats, weights: Floats, found: Floats) -> None:
+    """Fill ``found[group]`` with the Shapley value of each group in the game ``worth[coalition]``.
+
+    ``weights[s]`` is s! (G - 1 - s)! / G! for a coalition of s groups without the one in question.
+    """
+    found[:] = 0.0
+    sizes = np.zeros(worth.size, np.int64)
+    for coalition in range(1, worth.size):
+        sizes[coalition] = sizes[coalition >> 1] + (coalition & 1)
+    for group in range(found.size):
+        bit = 1 << group
+        for coalition in range(worth.size):
+            if not coalition & bit:
+                found[group] += weights[sizes[coalition]] * (worth[coalition | bit] - worth[coalition])
+
+
+find_failures = compiled(
+    failures,
+    "void(float32[:,::1], int64[::1], float64[::1], uint8[::1], uint8[::1], int64[::1], int64[::1], int64[::1], uint8[::1], "
+    "int32[:,::1])",
+)
+coalition_margins = compiled(margins, "void(int32[::1], int32[:,::1], float64[::1], int64, float64[:,::1])")
+shapley_values = compiled(shapley, "void(float64[::1], float64[::1], float64[::1])")
