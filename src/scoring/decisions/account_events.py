@@ -1,0 +1,217 @@
+"""What timing, terms and reviews read about some accounts: calls by local hour, payments, promises, flags, plan events.
+
+Everything goes through `scoring.portfolio.known.known_on`, compiled once to SQL, so nothing learned later is seen. Rows come back in
+columns; an absent table gives empty columns, which the readers take as *not observed*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from scoring.portfolio.known import known_on, unbound_tables
+from scoring.portfolio.reading import Portfolio
+
+NO_DAY: Final = -1
+"""Stands for a day that there is not."""
+HOURS: Final = 24
+_MARKER: Final = date(1901, 2, 3)
+_HISTORY_DAYS: Final = 400
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class AccountEvents:
+    """Known events of some accounts, as columns with ``row``, the place of the account.
+
+    Attributes
+    ----------
+    account_ids : array (n_accounts,) of str
+    zones : array (n_accounts,) of object
+        IANA zone on file, None where there is none.
+    calls : DataFrame
+        ``row``, ``called_at`` (UTC), ``is_answered``: outbound calls of 400 days.
+    payments : DataFrame
+        ``row``, ``paid_on`` (days since 1970), ``amount_cents``: qualifying payments of 400 days.
+    promises : DataFrame
+        ``row``, ``made_on``, ``due_on`` (days since 1970), ``promised_cents``.
+    standings : DataFrame
+        ``row``, ``kind``, ``from_at``, ``until_at`` (NaT while it holds), ``evidence_ref``.
+    dunnings : DataFrame
+        ``row``, ``dunned_on``: demands whose receipt can be shown (answered, met, delivered, read).
+    last_contact_on : array (n_accounts,)
+        Day of the last outbound contact, -1 where there was none.
+    last_inbound_on : array (n_accounts,)
+        Day of the last contact that the customer opened, -1 where there was none.
+    interest_cents_365d : array (n_accounts,)
+        Interest and fees charged in a year.
+    observed : frozenset of str
+        Tables that were delivered.
+    """
+
+    as_of: date
+    account_ids: npt.NDArray[np.object_]
+    zones: npt.NDArray[np.object_]
+    calls: pd.DataFrame
+    payments: pd.DataFrame
+    promises: pd.DataFrame
+    standings: pd.DataFrame
+    dunnings: pd.DataFrame
+    last_contact_on: Ints
+    last_inbound_on: Ints
+    interest_cents_365d: Ints
+    observed: frozenset[str]
+
+    def __len__(self) -> int:
+        return len(self.account_ids)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01.
+
+    >>> day_number(date(1970, 1, 2))
+    1
+    """
+    return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def day_texts(days: Ints) -> npt.NDArray[np.object_]:
+    """ISO texts of days since 1970; None where there is no day.
+
+    >>> day_texts(np.array([1, -1])).tolist()
+    ['1970-01-02', None]
+    """
+    texts = np.datetime_as_string(np.maximum(days, 0).astype("datetime64[D]")).astype(object)
+    texts[days < 0] = None
+    return np.asarray(texts, dtype=object)
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> dict[str, str]:
+    known = known_on(ibis.literal(_MARKER), unbound_tables())
+    return {name: str(ibis.to_sql(table, dialect="duckdb")) for name, table in known.items()}
+
+
+def known_sql(table: str, as_of: date) -> str:
+    """The rows of a table that were known by the end of a day, as a query for the connection of a portfolio.
+
+    >>> "MAKE_DATE(2025, 5, 1)" in known_sql("promises", date(2025, 5, 1))
+    True
+    """
+    marker = f"MAKE_DATE({_MARKER.year}, {_MARKER.month}, {_MARKER.day})"
+    return _compiled()[table].replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+
+
+_QUERIES: Final = {
+    "calls": (
+        "contacts",
+        """SELECT w.row, t.contacted_at AS called_at, t.outcome = 'conversation' AS is_answered FROM known t JOIN wanted w USING (account_id)
+        WHERE t.direction = 'outbound' AND t.channel IN ('agent_call', 'ai_voice') AND t.contacted_at >= $since
+        ORDER BY w.row, t.contacted_at""",
+    ),
+    "payments": (
+        "payments",
+        """SELECT w.row, date_diff('day', DATE '1970-01-01', CAST(t.paid_at AS DATE)) AS paid_on, t.amount_cents
+        FROM known t JOIN wanted w USING (account_id)
+        WHERE t.kind IN ('voluntary', 'autopay') AND t.reversed_at IS NULL AND t.paid_at >= $since ORDER BY w.row, paid_on, t.amount_cents""",
+    ),
+    "promises": (
+        "promises",
+        """SELECT w.row, date_diff('day', DATE '1970-01-01', CAST(t.made_at AS DATE)) AS made_on,
+        date_diff('day', DATE '1970-01-01', t.due_on) AS due_on, t.promised_cents
+        FROM known t JOIN wanted w USING (account_id) WHERE t.made_at >= $since ORDER BY w.row, made_on, due_on""",
+    ),
+    "standings": (
+        "standings",
+        """SELECT w.row, t.kind, t.from_at, t.until_at, t.evidence_ref FROM known t JOIN wanted w USING (account_id)
+        ORDER BY w.row, t.from_at, t.kind""",
+    ),
+    "dunnings": (
+        "contacts",
+        """SELECT DISTINCT w.row, date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE)) AS dunned_on
+        FROM known t JOIN wanted w USING (account_id)
+        WHERE t.direction = 'outbound' AND t.outcome IN ('conversation', 'met', 'delivered', 'read') ORDER BY w.row, dunned_on""",
+    ),
+    "last_contact": (
+        "contacts",
+        """SELECT w.row, max(date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE))) AS value
+        FROM known t JOIN wanted w USING (account_id) WHERE t.direction = 'outbound' GROUP BY w.row""",
+    ),
+    "last_inbound": (
+        "contacts",
+        """SELECT w.row, max(date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE))) AS value
+        FROM known t JOIN wanted w USING (account_id) WHERE t.direction = 'inbound' GROUP BY w.row""",
+    ),
+    "interest": (
+        "statements",
+        """SELECT w.row, CAST(sum(coalesce(t.interest_and_fees_cents, 0)) AS BIGINT) AS value
+        FROM known t JOIN wanted w USING (account_id) WHERE t.statement_on > $year_ago GROUP BY w.row""",
+    ),
+}
+
+
+def account_events(portfolio: Portfolio, account_ids: npt.NDArray[np.object_], as_of: date) -> AccountEvents:
+    """Read the events of some accounts, in their order.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    account_ids : array of str
+    as_of : date
+        What was known by the end of this day.
+
+    Returns
+    -------
+    AccountEvents
+
+    Examples
+    --------
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> seen = account_events(portfolio_from_tables(SMALLEST), np.array(["A1"], dtype=object), date(2025, 5, 1))
+    >>> len(seen), len(seen.payments), sorted(seen.observed)
+    (1, 1, ['accounts', 'payments', 'statements'])
+    """
+    connection = portfolio.connection.cursor()
+    try:
+        ids = pa.array(account_ids, type=pa.string())
+        connection.register("wanted", pa.table({"account_id": ids, "row": np.arange(len(ids), dtype=np.int64)}))
+        read = {name: _read(connection, table, query, as_of) for name, (table, query) in _QUERIES.items()}
+        zones = connection.execute(
+            "SELECT w.row, a.timezone AS value FROM accounts a JOIN wanted w USING (account_id) WHERE a.timezone IS NOT NULL"
+        ).df()
+    finally:
+        connection.close()
+    n = len(account_ids)
+    columns = {name: np.full(n, NO_DAY, dtype=np.int64) for name in ("last_contact", "last_inbound")}
+    columns["interest"], zone = np.zeros(n, dtype=np.int64), np.full(n, None, dtype=object)
+    for name, column in columns.items():
+        found = read.pop(name)
+        column[found["row"].to_numpy(dtype=np.int64)] = found["value"].to_numpy()
+    zone[zones["row"].to_numpy(dtype=np.int64)] = zones["value"].to_numpy()
+    return AccountEvents(
+        as_of=as_of,
+        account_ids=np.asarray(account_ids, dtype=object),
+        zones=zone,
+        last_contact_on=columns["last_contact"],
+        last_inbound_on=columns["last_inbound"],
+        interest_cents_365d=columns["interest"],
+        observed=frozenset(portfolio.observed),
+        **read,
+    )
+
+
+def _read(connection: Any, table: str, query: str, as_of: date) -> pd.DataFrame:
+    since = as_of.fromordinal(as_of.toordinal() - _HISTORY_DAYS)
+    given = {"since": since, "year_ago": as_of.fromordinal(as_of.toordinal() - 365)}
+    used = {name: value for name, value in given.items() if f"${name}" in query}
+    found: pd.DataFrame = connection.execute(f"WITH known AS ({known_sql(table, as_of)}) {query}", used).df()
+    return found
