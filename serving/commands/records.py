@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from serving.commands.shared import AS_JSON, FINDINGS, open_ledger, tell
+from serving.commands.shared import AS_JSON, FINDINGS, FOLDER, open_ledger, tell
 
 
 @click.command()
@@ -13,15 +15,21 @@ from serving.commands.shared import AS_JSON, FINDINGS, open_ledger, tell
 @click.option(
     "--audience", type=click.Choice(["compliance", "collector", "customer"]), default="compliance", show_default=True
 )
-def explain(decision_id: str, lang: str, audience: str) -> None:
+@click.option("--html", type=FOLDER, help="Write one page with its charts to this file instead; --lang en or zh.")
+def explain(decision_id: str, lang: str, audience: str, html: Path | None) -> None:
     """One decision in words, read from its record. English and Chinese unless one is asked for.
 
     \b
     Example: scoring explain 0b54a1f2-... --lang zh --audience collector
     """
     from scoring.explanations import explain as worded
+    from scoring.explanations import page_html
 
     record = open_ledger().get(decision_id)
+    if html is not None:
+        html.write_text(page_html(record, lang="en" if lang == "both" else lang, audience=audience), encoding="utf-8")
+        click.echo(f"The page is in {html}.")
+        return
     click.echo(
         "\n\n".join(
             worded(record, lang=one, audience=audience) for one in (("en", "zh") if lang == "both" else (lang,))
