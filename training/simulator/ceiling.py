@@ -6,6 +6,7 @@ gate that asks for more than the ceiling asks for luck.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import GroupKFold
 
@@ -37,9 +39,34 @@ _SETTINGS: Final[dict[str, Any]] = {
     "verbose": -1,
     "seed": 20260101,
 }
-_ROUNDS: Final = {"w_none": 120, "ability": 120, "resolve": 120, "capacity": 120}
+_ROUNDS: Final = 120
 _ROUNDS_OF_A_GAIN: Final = 50
 """Gains are small and noisy: fewer trees."""
+LATENTS: Final = ("w_none", "ability", "resolve", "capacity", "cannot_pay")
+_SHARES: Final = ("w_none", "ability", "cannot_pay")
+"""Answers in [0, 1]; the others are told by least squares."""
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Features of one day's accounts beside the true answers, in the same order.
+
+    Attributes
+    ----------
+    as_of : date
+    values : array (n_accounts, n_features), float32
+    answers : DataFrame
+        ``account_id``, ``customer_id``, ``cure_amount_cents``; ``w_none``: P(token payment without contact); ``ability``:
+        the mean share of the cure amount given a payment (missing where nobody ever pays); ``resolve``; ``capacity``: log
+        of one plus capacity over cure amount; ``cannot_pay``: 1 for the class `cannot_pay`, 0 for `will_not_pay`, missing
+        otherwise; ``gain_<channel>``: what a contact adds, as a share of the cure amount.
+    """
+
+    as_of: date
+    values: Values
+    answers: pd.DataFrame
 
 
 def feature_ceiling(folder: Path, truth: Truth, channels: tuple[Channel, ...] = CONTACT_CHANNELS) -> pd.DataFrame:
@@ -48,67 +75,75 @@ def feature_ceiling(folder: Path, truth: Truth, channels: tuple[Channel, ...] = 
     Returns
     -------
     DataFrame, one row per account that both the features and the truth call overdue
-        ``account_id``; ``w_none`` and ``ability`` as the scores mean them; ``resolve`` and ``capacity`` (log of one
-        plus capacity over cure amount), the latents; ``gain_<channel>`` in cents for each of ``channels``.
+        ``account_id``, ``cure_amount_cents``; the answers of `Observed`, as predicted; ``gain_<channel>`` in cents for
+        each of ``channels``.
     """
     portfolio = read_portfolio(folder, threads=1)
-    parts = [_observed(portfolio, read_truth(folder, day), channels) for day in truth_days_of(folder)]
-    values = np.concatenate([part.values for part in parts])
-    answers = pd.concat([part.answers for part in parts], ignore_index=True)
-    days = np.concatenate([np.full(len(part.answers), part.as_of, dtype=object) for part in parts])
+    days = [observed(portfolio, read_truth(folder, day), channels) for day in truth_days_of(folder)]
+    return told_of(days, truth.as_of)
+
+
+def told_of(days: Sequence[Observed], as_of: date) -> pd.DataFrame:
+    """The cross-fitted answers of one of the days, learnt on all of them; columns as `feature_ceiling`."""
+    values = np.concatenate([day.values for day in days])
+    answers = pd.concat([day.answers for day in days], ignore_index=True)
+    is_here = np.concatenate([np.full(len(day.answers), day.as_of == as_of) for day in days])
     owners = answers.pop("customer_id")
-    folds = list(GroupKFold(min(FOLDS, int(owners.nunique()))).split(values, groups=owners))
     told: pd.DataFrame = answers[["account_id", "cure_amount_cents"]].copy()
-    for name in answers.columns.drop(["account_id", "cure_amount_cents"]):
-        told[name] = _crossed(values, answers[name], answers["cure_amount_cents"], folds)
+    names = [str(name) for name in answers.columns.drop(["account_id", "cure_amount_cents"])]
+    told[names] = np.zeros((len(answers), len(names)))
+    for train, test in GroupKFold(min(FOLDS, int(owners.nunique()))).split(values, groups=owners):
+        for name, predicted in _fold(values, answers.iloc[train], train, values[test], names).items():
+            told.loc[test, name] = predicted
+    for name in names:
         if name.startswith("gain_"):
-            told[name] *= answers["cure_amount_cents"]
-    here: pd.DataFrame = told[days == truth.as_of]
+            told[name] *= told["cure_amount_cents"]
+    here: pd.DataFrame = told[is_here]
     return here.reset_index(drop=True)
 
 
-@dataclass(frozen=True)
-class _Observed:
-    """Features of one day's accounts beside the true answers."""
-
-    as_of: date
-    values: Any
-    answers: pd.DataFrame
-
-
-def _observed(portfolio: Portfolio, truth: Truth, channels: tuple[Channel, ...]) -> _Observed:
+def observed(portfolio: Portfolio, truth: Truth, channels: tuple[Channel, ...] = ()) -> Observed:
+    """Features and true answers of one day, with the gain of each of ``channels``."""
     frame = build(portfolio, truth.as_of)
     place = pd.Series(np.arange(len(frame)), index=frame.positions["account_id"])
     rows = place.reindex(truth.accounts["account_id"]).to_numpy()
-    cure = truth.accounts["cure_amount_cents"].to_numpy(dtype=np.float64)
+    is_seen = np.isfinite(rows)
+    taken = frame.take(rows[is_seen].astype(np.int64))
+    answers = _answers(truth, channels)[is_seen].reset_index(drop=True)
+    return Observed(truth.as_of, taken.values, answers.assign(customer_id=taken.positions["customer_id"]))
+
+
+def _answers(truth: Truth, channels: tuple[Channel, ...]) -> pd.DataFrame:
+    accounts = truth.accounts
+    cure = accounts["cure_amount_cents"].to_numpy(dtype=np.float64)
     pays, money = (truth.grid(name, [Channel.NONE])[:, 0] for name in ("p_pays", "recovered_cents"))
-    answers = truth.accounts[["account_id", "cure_amount_cents", "resolve"]].assign(
+    answers = accounts[["account_id", "cure_amount_cents", "resolve"]].assign(
         w_none=pays,
         ability=np.where(pays > 0, np.minimum(money / np.maximum(pays * cure, 1.0), 1.0), np.nan),
-        capacity=np.log1p(truth.accounts["capacity_cents"] / cure),
+        capacity=np.log1p(accounts["capacity_cents"] / cure),
+        cannot_pay=accounts["true_class"].map({"cannot_pay": 1.0, "will_not_pay": 0.0}),
     )
     gain = truth.value()
     for channel in channels:
         # As a share of the amount at stake, so that large accounts do not drown the small ones.
         answers[f"gain_{channel}"] = gain[:, CONTACT_CHANNELS.index(channel)] / cure
-    is_seen = np.isfinite(rows)
-    taken = frame.take(rows[is_seen].astype(np.int64))
-    answers = answers[is_seen].reset_index(drop=True)
-    return _Observed(truth.as_of, taken.values, answers.assign(customer_id=taken.positions["customer_id"]))
+    return answers
 
 
-def _crossed(values: Any, answer: pd.Series, stake: pd.Series, folds: list[Any]) -> Any:
-    """Predictions for every row by models that never saw its customer."""
-    name = str(answer.name)
-    is_share = name in ("w_none", "ability")
-    weight = stake if name.startswith("gain_") else None
-    told = np.zeros(len(answer))
-    for train, test in folds:
-        known = train[answer.iloc[train].notna()]
-        data = lightgbm.Dataset(
-            values[known], answer.iloc[known], weight=None if weight is None else weight.iloc[known].to_numpy()
-        )
-        settings = _SETTINGS | {"objective": "cross_entropy" if is_share else "regression"}
-        booster = lightgbm.train(settings, data, num_boost_round=_ROUNDS.get(name, _ROUNDS_OF_A_GAIN))
-        told[test] = booster.predict(values[test], num_threads=1)
+def _fold(
+    values: Values, answers: pd.DataFrame, train: npt.NDArray[np.int64], asked: Values, names: Sequence[str]
+) -> dict[str, Any]:
+    """Predictions for some rows by models of the others; features are binned once for all answers."""
+    whole = lightgbm.Dataset(values[train], params=_SETTINGS, free_raw_data=False).construct()
+    told = {}
+    for name in names:
+        known = np.flatnonzero(answers[name].notna())
+        is_gain = name.startswith("gain_")
+        data = whole.subset(known.tolist()) if len(known) < len(answers) else whole
+        data.construct()
+        data.set_label(answers[name].iloc[known].to_numpy())
+        data.set_weight(answers["cure_amount_cents"].iloc[known].to_numpy() if is_gain else np.ones(len(known)))
+        settings = _SETTINGS | {"objective": "cross_entropy" if name in _SHARES else "regression"}
+        booster = lightgbm.train(settings, data, num_boost_round=_ROUNDS_OF_A_GAIN if is_gain else _ROUNDS)
+        told[name] = booster.predict(asked, num_threads=1)
     return told

@@ -50,6 +50,10 @@ class Truth:
         wide = self.outcomes.pivot(index="account_id", columns="channel", values=column)
         return wide[[str(channel) for channel in channels]].to_numpy(dtype=np.float64)
 
+    def alone(self, column: str) -> Floats:
+        """One column of the outcomes without contact, in account order."""
+        return self.grid(column, [Channel.NONE])[:, 0]
+
     def value(self, column: str = "recovered_cents") -> Floats:
         """What each contact channel adds over no contact, less its cost, shape (accounts, contact channels)."""
         nothing = self.grid(column, [Channel.NONE])

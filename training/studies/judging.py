@@ -1,0 +1,135 @@
+"""Accounts of customers and days never trained on, scored by the project's own pipeline and laid beside the truth."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from scoring.errors import AsOfError
+from scoring.portfolio.reading import Portfolio, read_portfolio
+from scoring.scores.bundle import Bundle, definition_facts, load_bundle, write_bundle
+from scoring.scores.scores import score
+from training.fitting import fit
+from training.pipeline import _facts
+from training.recipe import Recipe, read_recipe
+from training.rotation import held_out_customers, without_test_customers
+from training.simulator.ceiling import observed, told_of
+from training.simulator.judge import read_truth, truth_days_of
+from training.snapshots import Snapshot, default_days, snapshot
+
+TURNS: Final = (0, 3, 6)
+"""Turns of the pipeline's rotation whose held-out customers do not overlap: together nine customers in ten."""
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """A simulated folder ready to train on: snapshots of the training days and of the truth's day."""
+
+    portfolio: Portfolio
+    recipe: Recipe
+    train_days: tuple[date, ...]
+    seen: tuple[Snapshot, ...]
+    tested: Snapshot
+
+    @property
+    def as_of(self) -> date:
+        """The day that is judged."""
+        return self.tested.frame.as_of
+
+
+def trainable(folder: Path, recipe: Path | None = None) -> Trainable:
+    """Read a simulated folder by the pipeline's own choice of days.
+
+    Raises
+    ------
+    AsOfError
+        ``as_of_out_of_range``: the pipeline would not test on the last day of the truth, so nothing could be compared.
+    """
+    portfolio = read_portfolio(folder, threads=1)
+    ways = read_recipe(recipe, portfolio.source)
+    definition = ways.definition(portfolio.currency)
+    train_days, test_day = default_days(portfolio, definition, ways.split["train_days"])
+    truth_day = max(truth_days_of(folder))
+    if test_day != truth_day:
+        raise AsOfError(
+            f"The pipeline tests on {test_day}, but the truth of {folder.name} is told for {truth_day}: scores and truth would "
+            "speak of different days. Simulate without naming the truth's days.",
+            field="truth_on",
+            got=truth_day.isoformat(),
+            expected=test_day.isoformat(),
+        )
+    least = 0 if ways.needs_current_accounts else 1
+    seen = tuple(snapshot(portfolio, day, definition, min_dpd=least) for day in train_days)
+    return Trainable(portfolio, ways, tuple(train_days), seen, snapshot(portfolio, test_day, definition))
+
+
+def bundles(book: Trainable, turns: Sequence[int] = TURNS) -> Iterator[tuple[Bundle, Snapshot]]:
+    """A bundle of each turn, as `scoring train` would register it, beside the held-out customers it may be judged on."""
+    for turn in turns:
+        snapshots = [without_test_customers(day, book.recipe, turn) for day in book.seen]
+        with tempfile.TemporaryDirectory(prefix="judged-") as scratch:
+            yield _bundle(book, snapshots, Path(scratch)), held_out_customers(book.tested, book.recipe, turn)
+
+
+def _bundle(book: Trainable, snapshots: list[Snapshot], folder: Path) -> Bundle:
+    fitted = fit(snapshots, book.recipe)
+    definition = definition_facts(book.recipe.definition(book.portfolio.currency))
+    facts = _facts(book.portfolio, book.recipe, fitted, snapshots, list(book.train_days), book.as_of, definition)
+    write_bundle(folder, fitted.boosters, facts)
+    return load_bundle(folder)
+
+
+def judged(folder: Path, recipe: Path | None = None, turns: Sequence[int] = TURNS) -> pd.DataFrame:
+    """Scores, the truth and its feature ceiling for accounts of customers and of a day never trained on.
+
+    Parameters
+    ----------
+    folder : Path
+        Written by `training.simulator.simulate`, with truth.
+    recipe : Path, optional
+        Default: the pipeline's.
+    turns : sequence of int
+        Whose held-out customers are judged, each by a bundle trained without them.
+
+    Returns
+    -------
+    DataFrame, one row per judged account
+        The columns of ``scores.parquet``; ``true_<answer>`` and ``ceiling_<answer>`` for each answer of
+        `training.simulator.ceiling.Observed`; ``true_cents`` (expected without contact), ``true_class``, ``willing_share``,
+        ``capacity_cents``; ``willingness`` and ``share``: the outcome under the historical policy.
+    """
+    book = trainable(folder, recipe)
+    scored = []
+    for bundle, held_out in bundles(book, turns):
+        table = score(bundle, held_out.frame, with_contributions=False).table
+        outcome = held_out.targets[["willingness", "ability", "paid_cents"]].rename(columns={"ability": "share"})
+        scored.append(pd.concat([table.reset_index(drop=True), outcome.reset_index(drop=True)], axis=1))
+    joined: pd.DataFrame = pd.concat(scored, ignore_index=True).merge(
+        beside_the_truth(folder, book.portfolio), on="account_id"
+    )
+    return joined
+
+
+def beside_the_truth(folder: Path, portfolio: Portfolio) -> pd.DataFrame:
+    """What is true on the truth's last day, and how well features tell it; columns as in `judged`, and ``account_id``."""
+    truth = read_truth(folder)
+    days = [observed(portfolio, read_truth(folder, day)) for day in truth_days_of(folder)]
+    told = told_of(days, truth.as_of).drop(columns="cure_amount_cents")
+    [here] = [day.answers for day in days if day.as_of == truth.as_of]
+    answers = here.drop(columns=["customer_id", "cure_amount_cents"])
+    latents = truth.accounts[["account_id", "capacity_cents", "willing_share", "true_class"]].assign(
+        true_cents=truth.alone("recovered_cents"),
+        is_unable=truth.accounts["capacity_cents"] < truth.accounts["past_due_cents"],
+    )
+    known = _prefixed(told, "ceiling").merge(_prefixed(answers, "true"), on="account_id")
+    return known.merge(latents, on="account_id")
+
+
+def _prefixed(answers: pd.DataFrame, word: str) -> pd.DataFrame:
+    return answers.rename(columns={name: f"{word}_{name}" for name in answers.columns if name != "account_id"})
