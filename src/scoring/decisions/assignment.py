@@ -1,109 +1,217 @@
-"""One channel per account under capacity: every account asks for its best channel, a full channel keeps the most valuable.
+"""What an assignment is: accounts choose at most one option each, options use resources, resources are limited.
 
-Deferred acceptance on columns: each round, accounts without a place ask for the best channel that has not turned them down;
-a channel that is asked for more than it has keeps those with the highest value and turns down the rest. Ends when nobody is
-turned down any more, after at most as many rounds as turned-down requests allow; no account is visited alone.
+A resource is anything that runs out or must be used: the contacts of a channel, agent minutes of a morning, visits in a
+region, or the contacts that supported customers get at least. One contact may use several, and each account its own amount:
+a call to someone who rarely answers takes a minute, a call to someone who does takes six.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-NOBODY = -1
+Places = npt.NDArray[np.int64]
+
+NOBODY: Final = -1
+"""The option of an account that is left alone."""
 
 
-def assign(values: Floats, places: list[int | None]) -> npt.NDArray[np.int64]:
-    """Assign accounts to channels.
+@dataclass(frozen=True)
+class Resource:
+    """One limit on what all accounts use together.
 
-    Parameters
+    Attributes
     ----------
-    values : array (n_accounts, n_channels)
-        Value of each channel for each account; ``-inf`` or not positive means it is not worth or not allowed.
-    places : list of int or None
-        Contacts each channel has; None is unlimited.
-
-    Returns
-    -------
-    array (n_accounts,), int
-        Channel of each account, -1 for none. Ties go to the earlier account and the earlier channel.
-
-    Examples
-    --------
-    >>> assign(np.array([[5.0, 1.0], [4.0, 3.0], [2.0, 2.0]]), [1, 1]).tolist()
-    [0, 1, -1]
+    name : str
+    uses : mapping of option (column) to float or array (n_accounts,)
+        How much of it one contact by this option uses; options that are not named use none.
+    most : float or None
+        Never exceeded; None is unlimited.
+    least : float
+        At least this much is to be used, as far as lawful options reach: a floor, whose price is what it costs.
     """
-    wanted = np.where(values > 0, values, -np.inf)
-    chosen = np.full(len(values), NOBODY, dtype=np.int64)
-    open_rows = np.arange(len(values))
-    while len(open_rows):
-        best = wanted[open_rows].argmax(axis=1)
-        willing = np.isfinite(wanted[open_rows, best])
-        chosen[open_rows[willing]] = best[willing]
-        turned_down = [
-            _turn_down(chosen, wanted, channel, limit) for channel, limit in enumerate(places) if limit is not None
-        ]
-        open_rows = np.sort(np.concatenate(turned_down)) if turned_down else np.empty(0, dtype=np.int64)
-    return chosen
+
+    name: str
+    uses: Mapping[int, float | Floats]
+    most: float | None = None
+    least: float = 0.0
 
 
-def _turn_down(chosen: npt.NDArray[np.int64], wanted: Floats, channel: int, limit: int) -> npt.NDArray[np.int64]:
-    """Take a place from everyone beyond a channel's limit; they may not ask there again."""
-    asking = np.flatnonzero(chosen == channel)
-    if len(asking) <= limit:
-        return np.empty(0, dtype=np.int64)
-    ranked = asking[np.argsort(-wanted[asking, channel], kind="stable")]
-    rejected = ranked[limit:]
-    chosen[rejected] = NOBODY
-    wanted[rejected, channel] = -np.inf
-    return rejected
+@dataclass(frozen=True)
+class Assignment:
+    """Who gets which option, and the papers that prove how good that is.
 
-
-def prices(values: Floats, chosen: npt.NDArray[np.int64], places: list[int | None]) -> Floats:
-    """What the last place of each full channel was worth over the account's next best: the value of one more contact.
-
-    Returns
-    -------
-    array (n_channels,)
-        0 for a channel with places left. The highest gain among the accounts that would have come, so that with these prices
-        the bound of `bound` is tight where only one channel is scarce.
-
-    Examples
-    --------
-    >>> worth = np.array([[5.0], [3.0]])
-    >>> prices(worth, assign(worth, [1]), [1]).tolist()
-    [3.0]
-    """
-    worth = np.where(values > 0, values, -np.inf)
-    now = np.where(chosen == NOBODY, 0.0, worth[np.arange(len(values)), chosen])
-    found = np.zeros(values.shape[1])
-    for channel, limit in enumerate(places):
-        if limit is not None and np.count_nonzero(chosen == channel) >= limit and len(values):
-            found[channel] = max(0.0, float((worth[:, channel] - now)[chosen != channel].max(initial=0.0)))
-    return found
-
-
-def bound(values: Floats, channel_prices: Floats, places: list[int | None]) -> float:
-    """An upper bound on the total value of any assignment: the Lagrangian dual at given prices.
-
-    Parameters
+    Attributes
     ----------
-    values, places
-        As for `assign`.
-    channel_prices : array (n_channels,)
-        Not negative. The price of a channel without limit counts as 0: its places cost nobody anything.
+    chosen : array (n_accounts,) of int
+        Option of each account, `NOBODY` for none.
+    prices : array (n_resources,)
+        What one more unit of each resource is worth; 0 where some is left. Negative at a floor: what one unit of it costs.
+    used : array (n_resources,)
+    value : float
+        Sum of the chosen options' values.
+    bound : float
+        No assignment within the limits is worth more.
+    """
+
+    chosen: Places
+    prices: Floats
+    used: Floats
+    value: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the value may be below the best possible, as a share of the bound.
+
+        >>> Assignment(np.array([0]), np.zeros(0), np.zeros(0), 99.0, 100.0).gap
+        0.01
+        """
+        return 0.0 if self.bound <= 0 else max(0.0, (self.bound - self.value) / self.bound)
+
+
+def contacts_of(limits: Sequence[int | None]) -> list[Resource]:
+    """One resource for each limited option: its contacts.
 
     Examples
     --------
-    >>> bound(np.array([[5.0], [3.0]]), np.array([3.0]), [1])
-    5.0
+    >>> [(resource.name, resource.most) for resource in contacts_of([10, None, 0])]
+    [('contacts 0', 10.0), ('contacts 2', 0.0)]
     """
-    if not len(values):
-        return 0.0
-    limited = [
-        (0.0, 0) if limit is None else (price, limit) for price, limit in zip(channel_prices, places, strict=True)
+    return [
+        Resource(f"contacts {option}", {option: 1.0}, float(limit))
+        for option, limit in enumerate(limits)
+        if limit is not None
     ]
-    reduced = np.where(values > 0, values, -np.inf) - np.array([price for price, _ in limited])
-    per_account = np.maximum(reduced.max(axis=1), 0.0).sum()
-    return float(per_account + sum(price * limit for price, limit in limited))
+
+
+@dataclass(frozen=True)
+class Uses:
+    """The resources as arrays: what compiled code reads.
+
+    Attributes
+    ----------
+    entry : array (n_resources, n_options) of int
+        Where an option's use of a resource stands, -1 where it uses none.
+    scale : array (n_entries,)
+        Use of one contact, the same for everybody, or the factor of a row of ``table``.
+    row : array (n_entries,) of int
+        Row of ``table``; -1 where everybody uses the same.
+    table : array (n_rows, n_accounts)
+    most, least : array (n_resources,)
+    """
+
+    entry: Places
+    scale: Floats
+    row: Places
+    table: Floats
+    most: Floats
+    least: Floats
+
+    def of(self, resource: int, option: int) -> Floats:
+        """Use of one resource by one option, one number for each account."""
+        place = self.entry[resource, option]
+        if place < 0:
+            return np.zeros(self.table.shape[1])
+        row = self.row[place]
+        own = np.ones(self.table.shape[1]) if row < 0 else self.table[row]
+        return np.asarray(self.scale[place] * own)
+
+    def take(self, rows: Places, share: float) -> Uses:
+        """The same resources for some accounts, with that share of every limit."""
+        table = np.ascontiguousarray(self.table[:, rows])
+        return Uses(self.entry, self.scale, self.row, table, self.most * share, self.least * share)
+
+
+def as_arrays(resources: Sequence[Resource], n_accounts: int, n_options: int) -> Uses:
+    """Pack resources for the compiled code.
+
+    Examples
+    --------
+    >>> packed = as_arrays([Resource("minutes", {1: np.array([2.0, 6.0])}, 60.0)], 2, 2)
+    >>> packed.of(0, 1).tolist(), packed.entry.tolist()
+    ([2.0, 6.0], [[-1, 0]])
+    """
+    entry = np.full((len(resources), n_options), -1, dtype=np.int64)
+    scale: list[float] = []
+    row: list[int] = []
+    rows: list[Floats] = []
+    for place, resource in enumerate(resources):
+        for option, use in resource.uses.items():
+            entry[place, option] = len(scale)
+            same = np.ndim(use) == 0
+            scale.append(float(use) if same else 1.0)  # type: ignore[arg-type]
+            row.append(-1 if same else len(rows))
+            if not same:
+                rows.append(np.asarray(use, dtype=np.float64))
+    return Uses(
+        entry,
+        np.array(scale, dtype=np.float64),
+        np.array(row, dtype=np.int64),
+        np.array(rows, dtype=np.float64).reshape(len(rows), n_accounts),
+        np.array([np.inf if r.most is None else r.most for r in resources], dtype=np.float64),
+        np.array([r.least for r in resources], dtype=np.float64),
+    )
+
+
+def at_prices(values: Floats, resources: Sequence[Resource], prices: Floats) -> Floats:
+    """What each option is worth to each account after it has paid for the resources it uses.
+
+    Parameters
+    ----------
+    values : array (n_accounts, n_options)
+    resources : sequence of Resource
+    prices : array (n_resources,)
+
+    Returns
+    -------
+    array (n_accounts, n_options)
+
+    Examples
+    --------
+    >>> at_prices(np.array([[5.0, 4.0]]), [Resource("minutes", {0: 2.0}, 60.0)], np.array([1.5])).tolist()
+    [[2.0, 4.0]]
+    """
+    left = values.astype(np.float64, copy=True)
+    for resource, price in zip(resources, prices, strict=True):
+        if price:
+            for option, use in resource.uses.items():
+                left[:, option] -= price * np.asarray(use)
+    return left
+
+
+def best_options(left: Floats, nothing: Floats | float = 0.0) -> Places:
+    """The option that leaves each account most; `NOBODY` where doing nothing is as good. Ties go to the earlier option.
+
+    Parameters
+    ----------
+    left : array (n_accounts, n_options)
+        The result of `at_prices`.
+    nothing : array (n_accounts,) or float
+        What doing nothing is worth.
+
+    Examples
+    --------
+    >>> best_options(np.array([[2.0, 4.0], [0.0, -1.0]])).tolist()
+    [1, -1]
+    """
+    if not left.size:
+        return np.full(len(left), NOBODY, dtype=np.int64)
+    best = left.argmax(axis=1)
+    return np.where(left[np.arange(len(left)), best] > nothing, best, NOBODY)
+
+
+def worth(values: Floats, chosen: Places) -> Floats:
+    """What each account's own option is worth; 0 for none.
+
+    >>> worth(np.array([[5.0, 1.0], [4.0, 3.0]]), np.array([1, -1])).tolist()
+    [1.0, 0.0]
+    """
+    if not values.size:
+        return np.zeros(len(values))
+    return np.where(chosen == NOBODY, 0.0, values[np.arange(len(values)), np.maximum(chosen, 0)])

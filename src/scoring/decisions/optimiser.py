@@ -1,0 +1,218 @@
+"""The best plan under limits: one option per account, found by prices of what is scarce, with a proof of how good it is.
+
+Each resource has a price; at given prices every account takes the option that leaves it most. The prices are set one after
+another, each at the point where no more is asked for than there is, until they rest. Whatever the prices, what all accounts
+are left with plus what the limits are worth at them is more than any plan can reach: that is the bound. Ties and whole
+contacts are settled last (`scoring.decisions.repair`), and the difference between value and bound is reported.
+
+Why prices and not a solver's basis: they are shown to people ("one more agent hour is worth ..."), decide between plans, and
+are found in seconds for a million accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, Uses, as_arrays, best_options, worth
+from scoring.decisions.dual_prices import best_left, pay, price_of
+from scoring.decisions.repair import fill, rotate, settle
+
+MOST_SWEEPS: Final = 80
+RESTS_AT: Final = 1e-9
+"""Prices rest when a sweep lowers the bound by less than this share of it."""
+SAMPLE: Final = 20_000
+"""Prices start from those of every so many accounts under as large a share of the limits."""
+MOST_FILL_ROUNDS: Final = 20
+ROTATION_WORK: Final = 40_000_000
+"""Cells looked at for rotations at most: exact for small instances, bounded for large ones."""
+
+
+def solve(
+    values: Floats, resources: Sequence[Resource] = (), *, nothing: Floats | None = None
+) -> Assignment:
+    """Assign at most one option to each account so that the sum of values is as large as the resources allow.
+
+    Parameters
+    ----------
+    values : array (n_accounts, n_options)
+        Value of each option; ``-inf`` where it must not be chosen. Options worth less than nothing are chosen only for a floor.
+    resources : sequence of Resource
+        Limits and floors. An option without any is unlimited.
+    nothing : array (n_accounts,), optional
+        Value of doing nothing, 0 by default; below 0 for accounts that have waited too long. It is weighed, and not part of
+        the value reported.
+
+    Returns
+    -------
+    Assignment
+        Ties go to the earlier account and the earlier option. No limit is exceeded. A floor out of reach is met as far as
+        lawful options go.
+
+    Examples
+    --------
+    >>> from scoring.decisions.assignment import contacts_of
+    >>> found = solve(np.array([[5.0, 1.0], [4.0, 3.0], [2.0, 2.0]]), contacts_of([1, 1]))
+    >>> found.chosen.tolist(), found.prices.tolist(), found.value, found.bound
+    ([0, 1, -1], [3.0, 2.0], 8.0, 8.0)
+    """
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    n, n_options = values.shape
+    uses = as_arrays(resources, n, n_options)
+    idle = np.zeros(n) if nothing is None else np.ascontiguousarray(nothing, dtype=np.float64)
+    if not values.size:
+        return Assignment(
+            np.full(n, NOBODY, dtype=np.int64), np.zeros(len(resources)), np.zeros(len(resources)), 0.0, 0.0
+        )
+    prices = _prices(values, uses, idle)
+    left = _left(values, uses, prices)
+    chosen, used = _repaired(values, left, uses, idle, prices)
+    weighed = np.where(chosen == NOBODY, idle, 0.0).sum()
+    value = float(worth(values, chosen).sum())
+    bound = dual(left, idle, prices, uses.most, np.minimum(uses.least, used)) - float(weighed)
+    return Assignment(chosen, prices, used, value, max(value, bound))
+
+
+def dual(left: Floats, nothing: Floats, prices: Floats, most: Floats, least: Floats) -> float:
+    """An upper bound on the value of any assignment: what accounts are left with, and what the limits are worth at the prices.
+
+    Parameters
+    ----------
+    left : array (n_accounts, n_options)
+        The result of `scoring.decisions.assignment.at_prices`.
+    nothing : array (n_accounts,)
+    prices, most, least : array (n_resources,)
+
+    Examples
+    --------
+    >>> dual(np.array([[2.0], [0.0]]), np.zeros(2), np.array([3.0]), np.array([1.0]), np.zeros(1))
+    5.0
+    """
+    limits = np.where(prices > 0, most, least)
+    scarce = prices != 0
+    return float(best_left(np.ascontiguousarray(left), nothing)) + float((prices[scarce] * limits[scarce]).sum())
+
+
+def _left(values: Floats, uses: Uses, prices: Floats) -> Floats:
+    left = values.copy()
+    for resource, price in enumerate(prices):
+        if price:
+            pay(left, uses.entry[resource], uses.scale, uses.row, uses.table, price)
+    return left
+
+
+def _prices(values: Floats, uses: Uses, nothing: Floats) -> Floats:
+    """Set prices one after another until they rest; a sample first, so that few passes over everybody are needed."""
+    prices = np.zeros(len(uses.most))
+    highest = _highest(values, uses, nothing)
+    every = len(values) // SAMPLE
+    if every > 1:
+        rows = np.arange(0, len(values), every)
+        part = uses.take(rows, len(rows) / len(values))
+        prices = _at_rest(np.ascontiguousarray(values[rows]), part, nothing[rows], prices, highest)
+    return _at_rest(values, uses, nothing, prices, highest)
+
+
+def _at_rest(values: Floats, uses: Uses, nothing: Floats, prices: Floats, highest: Floats) -> Floats:
+    lowest, best = np.inf, prices.copy()
+    for _ in range(MOST_SWEEPS):
+        left = _left(values, uses, prices)
+        for resource in range(len(prices)):
+            shared = (uses.entry[resource], uses.scale, uses.row, uses.table)
+            found = price_of(
+                left, nothing, *shared, prices[resource], uses.most[resource], uses.least[resource], highest[resource]
+            )
+            if found != prices[resource]:
+                pay(left, *shared, found - prices[resource])
+                prices[resource] = found
+        now = dual(left, nothing, prices, uses.most, uses.least)
+        rests = lowest - now <= RESTS_AT * abs(now)
+        if now < lowest:
+            lowest, best = now, prices.copy()
+        if rests:
+            break
+    return best
+
+
+def _highest(values: Floats, uses: Uses, nothing: Floats) -> Floats:
+    """A price of each resource at which nobody takes it, whatever the others cost."""
+    finite = values[np.isfinite(values)]
+    spread = (float(np.abs(finite).max()) if len(finite) else 0.0) + float(np.abs(nothing).max(initial=0.0)) + 1.0
+    smallest = np.ones(len(uses.most))
+    for resource, options in enumerate(uses.entry):
+        entries = options[options >= 0]
+        amounts = [uses.scale[e] if uses.row[e] < 0 else uses.scale[e] * uses.table[uses.row[e]] for e in entries]
+        positive = [np.asarray(a)[np.asarray(a) > 0] for a in amounts]
+        smallest[resource] = min((float(p.min()) for p in positive if p.size), default=1.0)
+    return np.asarray(4.0 * spread / smallest)
+
+
+def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices: Floats) -> tuple[Places, Floats]:
+    """The best options at prices, made to fit, filled up, and improved."""
+    chosen = best_options(left, nothing)
+    used = np.array([_use_now(uses, resource, chosen).sum() for resource in range(len(prices))]).reshape(len(prices))
+    shared = (uses.entry, uses.scale, uses.row, uses.table, uses.most)
+    no_floors = np.zeros(len(prices))
+    for floors in (uses.least, no_floors):
+        for resource in np.flatnonzero(used > uses.most * (1 + 1e-9)):
+            order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=False)
+            settle(left, nothing, *shared, floors, used, chosen, order, resource, False)
+    for resource in np.flatnonzero(used < uses.least):
+        order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=True)
+        settle(left, nothing, *shared, uses.least, used, chosen, order, resource, True)
+    for _ in range(MOST_FILL_ROUNDS):
+        moved = 0
+        for option in _with_room(values, uses, used, prices):
+            order = _candidates(values, left, nothing, chosen, int(option))
+            moved += fill(values, nothing, *shared, uses.least, used, chosen, order, option)
+        if not moved:
+            break
+    smallest_gain = 1e-12 * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    rotate(values, nothing, *shared, uses.least, used, chosen, max(ROTATION_WORK // values.size, 20), smallest_gain)
+    return chosen, used
+
+
+def _use_now(uses: Uses, resource: int, chosen: Places) -> Floats:
+    """How much of a resource each account uses."""
+    used = np.zeros(len(chosen))
+    for option in np.flatnonzero(uses.entry[resource] >= 0):
+        used = np.where(chosen == option, uses.of(resource, int(option)), used)
+    return used
+
+
+def _least_loss(
+    left: Floats, uses: Uses, nothing: Floats, chosen: Places, resource: int, *, is_short: bool
+) -> Places:
+    """Accounts that can leave an overfull resource (or come to a short one), those first who lose least a unit by it.
+
+    Ties: the later account leaves first, the earlier comes first.
+    """
+    now = _use_now(uses, resource, chosen)
+    best = np.where(now > 0, nothing, -np.inf) if not is_short else np.full(len(left), -np.inf)
+    change = now.copy()
+    for option in range(left.shape[1]):
+        use = uses.of(resource, option)
+        is_wanted = (use > now if is_short else use < now) & (left[:, option] > best)
+        best = np.where(is_wanted, left[:, option], best)
+        change = np.where(is_wanted, np.abs(use - now), change)
+    rows = np.flatnonzero(best > -np.inf)
+    own = np.where(chosen == NOBODY, nothing, worth(left, chosen))
+    loss = (own - best)[rows] / np.maximum(change[rows], 1e-300)
+    return np.asarray(rows[np.lexsort((rows if is_short else -rows, loss))])
+
+
+def _with_room(values: Floats, uses: Uses, used: Floats, prices: Floats) -> Places:
+    """Options that are scarce at these prices and yet have something left."""
+    takes = uses.entry >= 0
+    is_full = used >= uses.most * (1 - 1e-12)
+    return np.flatnonzero(takes[prices > 0].any(axis=0) & ~takes[is_full].any(axis=0))
+
+
+def _candidates(values: Floats, left: Floats, nothing: Floats, chosen: Places, option: int) -> Places:
+    """Accounts that an option would be worth more to than what they have, least loss at prices first."""
+    own = np.where(chosen == NOBODY, nothing, worth(values, chosen))
+    rows = np.flatnonzero((values[:, option] > own) & (chosen != option))
+    loss = np.where(chosen[rows] == NOBODY, nothing[rows], worth(left[rows], chosen[rows])) - left[rows, option]
+    return np.asarray(rows[np.lexsort((rows, loss))])

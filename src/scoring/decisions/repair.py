@@ -1,0 +1,261 @@
+"""From prices to a plan that fits: what ties and whole contacts left over the limits or under them, compiled by numba.
+
+Three steps, each in an order that is fixed by value and then by row. *Settle*: where a resource is overfull, those go who lose
+least by it; where a floor is not reached, those come. *Fill*: what is left over goes to those who gain, least loss at prices first. *Rotate*: while moving a few accounts
+round (one into a place that is left, another into its place) gains anything, do so; where every contact uses one place this
+ends at the best assignment there is. No step exceeds a limit, and none goes below a floor that was reached.
+
+Everything the compiled code depends on stands in this file, because numba's cache on disk looks at no other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.scores.compiled import compiled, inlined
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
+NOBODY = -1
+ROUNDING = 1e-9
+
+
+@inlined
+def _use(entry: Places, scale: Floats, row: Places, table: Floats, resource: int, option: int, i: int) -> float:
+    if option < 0 or entry[resource, option] < 0:
+        return 0.0
+    place = entry[resource, option]
+    return scale[place] if row[place] < 0 else scale[place] * table[row[place], i]
+
+
+@inlined
+def _fits(
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    most: Floats,
+    least: Floats,
+    used: Floats,
+    i: int,
+    old: int,
+    new: int,
+) -> bool:
+    """Whether an account may move from one option to another: no limit passed, no floor left."""
+    for resource in range(entry.shape[0]):
+        change = _use(entry, scale, row, table, resource, new, i) - _use(entry, scale, row, table, resource, old, i)
+        after = used[resource] + change
+        if change > 0.0 and after > most[resource] * (1 + ROUNDING):
+            return False
+        if change < 0.0 and after < least[resource] * (1 - ROUNDING):
+            return False
+    return True
+
+
+@inlined
+def _move(
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    used: Floats,
+    chosen: Places,
+    i: int,
+    new: int,
+) -> None:
+    for resource in range(entry.shape[0]):
+        used[resource] += _use(entry, scale, row, table, resource, new, i)
+        used[resource] -= _use(entry, scale, row, table, resource, chosen[i], i)
+    chosen[i] = new
+
+
+def _settle(
+    left: Floats,
+    nothing: Floats,
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    most: Floats,
+    least: Floats,
+    used: Floats,
+    chosen: Places,
+    order: Places,
+    resource: int,
+    is_short: bool,
+) -> None:
+    """Bring a resource to its limit (or, where it is short, to its floor) by moving accounts in the order given.
+
+    Each goes to the option that leaves it most among those that use less (or more) of the resource and fit.
+    """
+    for i in order:
+        if is_short and used[resource] >= least[resource] * (1 - ROUNDING):
+            return
+        if not is_short and used[resource] <= most[resource] * (1 + ROUNDING):
+            return
+        mine = _use(entry, scale, row, table, resource, chosen[i], i)
+        best, where, found = 0.0, NOBODY, False
+        for option in range(-1, left.shape[1]):
+            value = nothing[i] if option < 0 else left[i, option]
+            use = _use(entry, scale, row, table, resource, option, i)
+            is_wanted = use > mine if is_short else use < mine
+            if not is_wanted or value == -np.inf or (found and value <= best):
+                continue
+            if _fits(entry, scale, row, table, most, least, used, i, chosen[i], option):
+                best, where, found = value, option, True
+        if found:
+            _move(entry, scale, row, table, used, chosen, i, where)
+
+
+def _fill(
+    values: Floats,
+    nothing: Floats,
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    most: Floats,
+    least: Floats,
+    used: Floats,
+    chosen: Places,
+    order: Places,
+    option: int,
+) -> int:
+    """Give an option to accounts, in the order given, where it fits and is worth more than what they have."""
+    moved = 0
+    for i in order:
+        mine = nothing[i] if chosen[i] < 0 else values[i, chosen[i]]
+        if chosen[i] == option or values[i, option] <= mine:
+            continue
+        if _fits(entry, scale, row, table, most, least, used, i, chosen[i], option):
+            _move(entry, scale, row, table, used, chosen, i, option)
+            moved += 1
+    return moved
+
+
+@inlined
+def _move_on(
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    used: Floats,
+    chosen: Places,
+    who: Places,
+    a: int,
+    b: int,
+    none: int,
+) -> None:
+    """Move the account that loses least by going from one node to another, if it is one and not a place that is left."""
+    if who[a, b] >= 0:
+        _move(entry, scale, row, table, used, chosen, who[a, b], NOBODY if b == none else b)
+
+
+@inlined
+def _cycle(loss: Floats, found: Places, tolerance: float) -> int:
+    """A cycle of moves that gains: nodes written to ``found``, their number returned; 0 where none gains."""
+    n = loss.shape[0]
+    distance, before = np.zeros(n), np.full(n, -1, np.int64)
+    last = -1
+    for _ in range(n):
+        last = -1
+        for a in range(n):
+            for b in range(n):
+                if distance[a] + loss[a, b] < distance[b] - tolerance:
+                    distance[b], before[b], last = distance[a] + loss[a, b], a, b
+        if last < 0:
+            return 0
+    for _ in range(n):
+        last = before[last]
+    size, node = 0, last
+    while True:
+        found[size] = node
+        size += 1
+        node = before[node]
+        if node == last:
+            return size
+
+
+def _rotate(
+    values: Floats,
+    nothing: Floats,
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    most: Floats,
+    least: Floats,
+    used: Floats,
+    chosen: Places,
+    most_rounds: int,
+    tolerance: float,
+) -> int:
+    """Improve by moving a few accounts at once; the last node stands for doing nothing. Returns how often it did."""
+    n, n_options = values.shape
+    none = n_options
+    loss, who = np.empty((none + 1, none + 1)), np.empty((none + 1, none + 1), np.int64)
+    is_out = np.zeros(n, np.bool_)
+    found = np.empty(none + 1, np.int64)
+    largest = np.zeros((entry.shape[0], n_options))
+    for resource in range(entry.shape[0]):
+        for option in range(n_options):
+            for i in range(n):
+                if values[i, option] > -np.inf:
+                    use = _use(entry, scale, row, table, resource, option, i)
+                    largest[resource, option] = max(largest[resource, option], use)
+    done = 0
+    for _ in range(most_rounds):
+        loss[:], who[:] = np.inf, -1
+        for i in range(n):
+            if is_out[i]:
+                continue
+            a = none if chosen[i] < 0 else chosen[i]
+            mine = nothing[i] if a == none else values[i, a]
+            for b in range(none + 1):
+                other = nothing[i] if b == none else values[i, b]
+                if b != a and mine - other < loss[a, b]:
+                    loss[a, b], who[a, b] = mine - other, i
+        for a in range(none):
+            has_room = True
+            for resource in range(entry.shape[0]):
+                if largest[resource, a] > 0.0 and used[resource] + largest[resource, a] > most[resource] * (
+                    1 + ROUNDING
+                ):
+                    has_room = False
+            if has_room:
+                for b in range(none + 1):
+                    if b != a and loss[a, b] > 0.0:
+                        loss[a, b], who[a, b] = 0.0, -1
+        size = _cycle(loss, found, tolerance)
+        if size == 0:
+            return done
+        # ``found`` runs against the moves: found[j + 1] moves to found[j].
+        before = used.copy()
+        for j in range(size):
+            _move_on(entry, scale, row, table, used, chosen, who, found[(j + 1) % size], found[j], none)
+        fits = True
+        for resource in range(entry.shape[0]):
+            if used[resource] > max(before[resource], most[resource] * (1 + ROUNDING)):
+                fits = False
+            if used[resource] < min(before[resource], least[resource] * (1 - ROUNDING)):
+                fits = False
+        if fits:
+            done += 1
+            continue
+        for j in range(size):  # back again, and those who took part stay where they are from now on
+            a, b = found[(j + 1) % size], found[j]
+            if who[a, b] >= 0:
+                chosen[who[a, b]] = NOBODY if a == none else a
+                is_out[who[a, b]] = True
+        used[:] = before
+    return done
+
+
+_USES = "int64[:, ::1], float64[::1], int64[::1], float64[:, ::1]"
+_STATE = "float64[::1], float64[::1], float64[::1], int64[::1]"
+_VALUES = "float64[:, ::1]"
+settle = compiled(_settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64, boolean)")
+fill = compiled(_fill, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64)")
+rotate = compiled(_rotate, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64, float64)")
