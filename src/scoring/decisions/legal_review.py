@@ -99,8 +99,9 @@ def legal_review(events: AccountEvents, positions: pd.DataFrame) -> LegalReview:
         return found
 
     def stated(holds: npt.NDArray[np.bool_], *, by: str | None = None) -> npt.NDArray[np.int8]:
-        known = by is None or seen[by]
-        return np.where(holds if known else False, Truth.TRUE, Truth.FALSE if known else Truth.UNKNOWN).astype(np.int8)
+        if by is not None and not seen[by]:
+            return np.full(n, Truth.UNKNOWN, dtype=np.int8)
+        return np.where(holds, Truth.TRUE, Truth.FALSE).astype(np.int8)
 
     offered = np.zeros(n, dtype=bool)
     kinds = events.standings["kind"].isin(["plan_offered_or_refused", "plan_signed"])

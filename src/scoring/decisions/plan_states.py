@@ -151,7 +151,7 @@ def plan_states(events: AccountEvents) -> PlanStates:
 
     Notes
     -----
-    A signature implies an offer. The end of ``plan_signed`` without a breach settles the plan; the end of ``plan_breached`` while the
+    A signature implies an offer. A breach may be written down some time after the flag of its plan ended. The end of ``plan_signed`` without a breach settles the plan; the end of ``plan_breached`` while the
     same plan still runs heals it. A plan is kept once an instalment was paid after it was signed.
 
     Examples
@@ -192,6 +192,7 @@ def _table() -> npt.NDArray[np.int64]:
     for state in (PlanState.NONE, PlanState.BREACHED, PlanState.SETTLED):
         table[_STATES.index(state), _STEPS.index(PlanStep.SIGN)] = _STATES.index(PlanState.SIGNED)
     table[_STATES.index(PlanState.BREACHED), _STEPS.index(PlanStep.SETTLE)] = _STATES.index(PlanState.BREACHED)
+    table[_STATES.index(PlanState.SETTLED), _STEPS.index(PlanStep.BREACH)] = _STATES.index(PlanState.BREACHED)
     table[_STATES.index(PlanState.SIGNED), _STEPS.index(PlanStep.OFFER)] = _STATES.index(PlanState.SIGNED)
     return table
 
