@@ -1,0 +1,313 @@
+"""Learning what contacts change: from the log of decisions to `scoring.scores.effects.LearnedEffects`.
+
+The shifts start at the dated prior and move as far as the log supports. Two regimes of decisions tell about them: *quiet* ones (drawn
+at random and followed by silence, or of the holdout), whose outcome is that of the single action, and those of the *policy*, where
+later contacts follow and do part of the same work, so that a first contact shows only a share of its effect. Policy rows are
+weighted by one over their logged propensity. Where the two regimes contradict each other the log is not what it says (people decide
+by what nobody wrote down), and quiet rows alone are used. Where the log says that no contact changes anything, every shift is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import chi2
+
+from scoring.scores.effects import (
+    CONSTANT,
+    MARGIN,
+    ChannelShift,
+    Factor,
+    LearnedEffects,
+    Modifier,
+    Shift,
+    Status,
+    prior_effects,
+)
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from training.effects_data import ACTIONS, LoggedDecisions
+from training.effects_fit import PASSES, Floats, Posterior, Rows, Sums, channel_prior, posterior, sums
+
+MODIFIERS: Final = (
+    CONSTANT,
+    Modifier("open outcome", (Factor(MARGIN, "line", 0.5, 1.5),)),
+    Modifier("calls do not connect", (Factor("not_connected_share_180d", "line", 0.0, 0.5),)),
+    Modifier("answers calls", (Factor("call_answer_share_90d", "line", 0.2, 0.2),)),
+    Modifier("no talk for 14 days", (Factor("days_since_conversation", "above", 14.0, missing=1.0),)),
+    Modifier("high utilisation", (Factor("utilisation", "above", 0.6),)),
+)
+"""What a channel's shift may depend on. Chosen on the simulator; what was compared is in ``training/studies/policy_curve.md``."""
+
+LEVEL: Final = (
+    CONSTANT,
+    Modifier("margin", (Factor(MARGIN, "line", 0.5, 1.5),)),
+    *(Modifier(f"dpd above {days}", (Factor("dpd", "above", float(days)),)) for days in (29, 59, 89)),
+)
+"""What the level under no contact may depend on."""
+
+KAPPAS: Final = (0.5, 0.75, 1.0)
+"""Share of a single contact's effect that shows where the policy goes on contacting."""
+SPREADS: Final = tuple(product((0.5,), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 1.0)))
+"""Priors tried: spread of what is common to the channels, of modifiers, of a channel's own part."""
+REGIME_SPREAD: Final = 0.05
+"""How far the regimes may differ beyond the share, on the log-odds."""
+CLIP: Final = 20.0
+"""No weight counts more than this many times the median of its action."""
+NULL_PRIOR: Final = 0.1
+"""Chance, before the log is seen, that no contact changes anything."""
+TRUST_LEVEL: Final = 0.001
+"""Regimes that agree would differ as much less often than this."""
+LEAST_SAMPLE: Final = 30.0
+LEAST_OVERLAP: Final = 0.3
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    quiet: Sums
+    policy: Sums | None
+    kappa: float
+    spread: tuple[float, float, float]
+    found: Posterior
+    log_evidence: float
+
+
+def fit_effects(
+    decisions: LoggedDecisions | None,
+    margin: Floats | None,
+    prior: Mapping[Channel, float],
+    *,
+    modifiers: Sequence[Modifier] = MODIFIERS,
+    use_policy_rows: bool | None = None,
+) -> LearnedEffects:
+    """Learn shifts from a log of decisions.
+
+    Parameters
+    ----------
+    decisions : LoggedDecisions or None
+        None where there is no log: the effects are then the prior.
+    margin : array (n_decisions,) or None
+        Log-odds of the logged score at each decision, by a model that never saw the customer.
+    prior : mapping of Channel to float
+        The dated prior shifts.
+    modifiers : sequence of Modifier
+        The first is the constant.
+    use_policy_rows : bool, optional
+        By default the test decides.
+
+    Returns
+    -------
+    LearnedEffects
+    """
+    if decisions is None or margin is None or not len(decisions):
+        return prior_effects(prior)
+    anchors = np.array([prior[channel] for channel in CONTACT_CHANNELS])
+    is_quiet = _is_quiet(decisions)
+    quiet = _rows(decisions, margin, is_quiet, modifiers)
+    policy = _rows(decisions, margin, ~is_quiet, modifiers)
+    trust = _compare(quiet, policy, anchors)
+    used = trust["agree"] if use_policy_rows is None else use_policy_rows
+    fitted = _fit(quiet, policy if used else None, anchors)
+    return _effects(fitted, decisions, is_quiet, bool(used), trust, prior, modifiers)
+
+
+def _is_quiet(decisions: LoggedDecisions) -> npt.NDArray[np.bool_]:
+    """Randomised or holdout rows, where the design keeps them quiet; a log where contacts go on after them has none."""
+    rows = decisions.rows
+    drawn = (rows["is_randomised"] | rows["is_holdout"]).to_numpy(dtype=bool)
+    later = rows["has_later_contact"].to_numpy(dtype=bool)
+    return drawn & ~later if drawn.any() and later[drawn].mean() < 0.1 else np.zeros(len(rows), dtype=bool)
+
+
+def _rows(
+    decisions: LoggedDecisions, margin: Floats, chosen: npt.NDArray[np.bool_], modifiers: Sequence[Modifier]
+) -> Rows:
+    part, offset = decisions.rows[chosen], margin[chosen]
+    values = decisions.values[chosen]
+    # At apply time features are of the evening before: one day old.
+    age = (part["age_days"].to_numpy(dtype=np.float64) - 1.0) / 10.0
+    action = part["action"].to_numpy(dtype=np.int64)
+    return Rows(
+        offset,
+        np.column_stack([*(each.value(values, offset) for each in LEVEL), age]),
+        np.column_stack([each.value(values, offset) for each in modifiers]),
+        action,
+        part["pays"].to_numpy(dtype=np.float64),
+        _weights(decisions.take(chosen), action),
+    )
+
+
+def _weights(decisions: LoggedDecisions, action: npt.NDArray[np.int64]) -> Floats:
+    """One over the propensity, clipped, scaled for each action to its effective sample size."""
+    rows = decisions.rows
+    chance = np.where(
+        rows["is_randomised"], 1.0 / decisions.lawful().sum(axis=1), rows["propensity"].to_numpy(dtype=np.float64)
+    )
+    raw = 1.0 / np.maximum(chance, 1e-4)
+    for place in range(len(ACTIONS)):
+        own = action == place
+        if own.any():
+            cut = np.minimum(raw[own], CLIP * np.median(raw[own]))
+            raw[own] = cut * cut.sum() / (cut**2).sum()
+    return np.asarray(raw)
+
+
+def _fit(quiet: Rows, policy: Rows | None, anchors: Floats) -> _Fitted:
+    n_m = quiet.modifiers.shape[1]
+    shifts = channel_prior(anchors, n_m, *SPREADS[0]).mean
+    kappa, spread = 1.0, SPREADS[0]
+    levels = [np.zeros(rows.baseline.shape[1]) for rows in (quiet, policy or quiet)]
+    for turn in range(PASSES):
+        of_quiet = sums(quiet, len(ACTIONS), levels[0], shifts)
+        of_policy = None if policy is None else sums(policy, len(ACTIONS), levels[1], kappa * shifts)
+        if turn < 2:  # the prior's width is settled once the level is
+            kappa, spread = _best(of_quiet, of_policy, anchors, n_m)
+        found = posterior(*_together(of_quiet, of_policy, kappa), channel_prior(anchors, n_m, *spread))
+        shifts = found.mean
+        levels[0] = of_quiet.baseline(shifts)
+        if of_policy is not None:
+            levels[1] = of_policy.baseline(kappa * shifts)
+    tried = [each[0] for each in _tried(of_quiet, of_policy, anchors, n_m)]
+    average = float(np.logaddexp.reduce(tried) - np.log(len(tried)))
+    return _Fitted(of_quiet, of_policy, kappa, spread, found, average)
+
+
+def _together(quiet: Sums, policy: Sums | None, kappa: float) -> tuple[Floats, Floats]:
+    """Information of both regimes about the shifts of a single contact."""
+    precision, moment = quiet.shifts()
+    if policy is None:
+        return precision, moment
+    other, other_moment = policy.shifts()
+    # A regime of its own may differ a little: its information is that of a noisier reading.
+    blur = np.linalg.inv(np.eye(len(other)) + REGIME_SPREAD**2 * other)
+    other, other_moment = other @ blur, blur.T @ other_moment
+    return precision + kappa**2 * (other + other.T) / 2, moment + kappa * other_moment
+
+
+def _tried(
+    quiet: Sums, policy: Sums | None, anchors: Floats, n_m: int
+) -> list[tuple[float, float, tuple[float, float, float]]]:
+    kappas = KAPPAS if policy is not None else (1.0,)
+    found = []
+    for kappa in kappas:
+        information = _together(quiet, policy, kappa)
+        for spread in SPREADS:
+            found.append((posterior(*information, channel_prior(anchors, n_m, *spread)).log_evidence, kappa, spread))
+    return found
+
+
+def _best(quiet: Sums, policy: Sums | None, anchors: Floats, n_m: int) -> tuple[float, tuple[float, float, float]]:
+    _, kappa, spread = max(_tried(quiet, policy, anchors, n_m))
+    return kappa, spread
+
+
+def _compare(quiet: Rows, policy: Rows, anchors: Floats) -> dict[str, Any]:
+    """Whether the policy's rows tell a share of what prior and quiet rows tell: average shifts, without modifiers."""
+    if not len(quiet.pays) or not len(policy.pays):
+        return {"agree": True, "statistic": 0.0, "p_value": 1.0}
+    flat_quiet, flat_policy = (
+        Rows(rows.offset, rows.baseline, rows.modifiers[:, :1], rows.action, rows.pays, rows.weight)
+        for rows in (quiet, policy)
+    )
+    told = _fit(flat_quiet, None, anchors).found
+    level, shifts = np.zeros(policy.baseline.shape[1]), told.mean
+    for _ in range(PASSES):
+        seen = sums(flat_policy, len(ACTIONS), level, shifts)
+        precision, moment = seen.shifts()
+        shifts = np.linalg.solve(precision + 1e-6 * np.eye(len(moment)), moment)
+        level = seen.baseline(shifts)
+    noise = np.linalg.inv(precision + 1e-6 * np.eye(len(moment)))
+    tolerance = (2 * REGIME_SPREAD) ** 2 * np.eye(len(moment))
+    best = np.inf
+    for kappa in np.linspace(0.3, 1.1, 17):
+        apart = shifts - kappa * told.mean
+        spread = noise + kappa**2 * told.covariance + tolerance
+        best = min(best, float(apart @ np.linalg.solve(spread, apart)))
+    p_value = float(chi2.sf(best, len(moment)))
+    return {
+        "agree": p_value >= TRUST_LEVEL,
+        "statistic": best,
+        "p_value": p_value,
+        "policy_shifts": dict(zip(map(str, CONTACT_CHANNELS), shifts.tolist(), strict=True)),
+        "quiet_shifts": dict(zip(map(str, CONTACT_CHANNELS), told.mean.tolist(), strict=True)),
+    }
+
+
+def _effects(
+    fitted: _Fitted,
+    decisions: LoggedDecisions,
+    is_quiet: npt.NDArray[np.bool_],
+    used: bool,
+    trust: dict[str, Any],
+    prior: Mapping[Channel, float],
+    modifiers: Sequence[Modifier],
+) -> LearnedEffects:
+    n_m = len(modifiers)
+    p_null = NULL_PRIOR / (NULL_PRIOR + (1 - NULL_PRIOR) * float(np.exp(min(fitted.log_evidence, 700.0))))
+    is_null = p_null > 0.5
+    shifts = np.zeros_like(fitted.found.mean) if is_null else fitted.found.mean
+    level = fitted.quiet.baseline(shifts)
+    sure = fitted.quiet.baseline_covariance()
+    n = len(LEVEL)
+    none = Shift(LEVEL, tuple(level[:n].tolist()), _rows_of(sure[:n, :n]))
+    before = channel_prior(np.array([prior[c] for c in CONTACT_CHANNELS]), n_m, *fitted.spread).covariance
+    rows = decisions.rows[is_quiet] if not used else decisions.rows
+    weights = _weights(decisions if used else decisions.take(is_quiet), rows["action"].to_numpy(dtype=np.int64))
+    mean_modifier = np.array([1.0, *_means(decisions, modifiers[1:])])
+    channels: dict[Channel, ChannelShift] = {}
+    for place, channel in enumerate(CONTACT_CHANNELS):
+        own = slice(place * n_m, (place + 1) * n_m)
+        chosen = (rows["action"] == place + 1).to_numpy()
+        covariance = fitted.found.covariance[own, own]
+        ratio = float((mean_modifier @ covariance @ mean_modifier) / (mean_modifier @ before[own, own] @ mean_modifier))
+        sample = float(weights[chosen].sum())
+        overlap = _overlap(decisions, place + 1)
+        coefficients = tuple(shifts[own].tolist())
+        status: Status = "learned" if ratio < 0.1 else "blend"
+        reason = "prior and log together"
+        if is_null:
+            status, reason = "null", "the log says that no contact changes anything"
+        elif sample < LEAST_SAMPLE or overlap < LEAST_OVERLAP:
+            status, reason = "prior", "too few decisions" if sample < LEAST_SAMPLE else "overlap fails"
+        channels[channel] = ChannelShift(
+            Shift(tuple(modifiers), coefficients, _rows_of(covariance)),
+            prior=prior[channel],
+            status=status,
+            weight_of_data=float(np.clip(1 - ratio, 0.0, 1.0)),
+            n_decisions=int(chosen.sum()),
+            n_randomised=int((rows["is_randomised"].to_numpy() & chosen).sum()),
+            effective_sample_size=sample,
+            overlap=overlap,
+            reason=reason,
+        )
+    facts = {
+        "n_decisions": len(decisions),
+        "n_quiet": int(is_quiet.sum()),
+        "uses_policy_rows": used,
+        "trust": trust,
+        "share_of_effect_in_policy_rows": fitted.kappa,
+        "spread": list(fitted.spread),
+        "p_null": p_null,
+    }
+    return LearnedEffects(none, channels, facts)
+
+
+def _means(decisions: LoggedDecisions, modifiers: Sequence[Modifier]) -> list[float]:
+    zero = np.zeros(len(decisions))
+    return [float(each.value(decisions.values, zero).mean()) for each in modifiers]
+
+
+def _overlap(decisions: LoggedDecisions, place: int) -> float:
+    """Share of lawful decisions that the channel's own decisions stand for: the sum of one over their propensity."""
+    lawful = decisions.lawful()[:, place].sum()
+    chosen = decisions.rows["action"].to_numpy() == place
+    chance = decisions.rows["propensity"].to_numpy(dtype=np.float64)[chosen]
+    return float(np.clip((1.0 / np.maximum(chance, 1e-4)).sum() / max(lawful, 1), 0.0, 1.0))
+
+
+def _rows_of(matrix: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in matrix.tolist())
