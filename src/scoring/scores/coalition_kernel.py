@@ -70,51 +70,51 @@ def margins(
     n_groups: int,
     found: Floats,
 ) -> None:
-    """Fill ``found[reference, coalition]`` with the model's margin for every hybrid of one row and each reference.
+    """Fill ``found[coalition, reference]`` with the model's margin for every hybrid of one row and each reference.
 
     ``reference_failed`` has one row per leaf and one column per reference.
     """
     found[:] = 0.0
+    n_references = found.shape[1]
     for leaf in range(leaf_value.size):
         avoid, value = row_failed[leaf], leaf_value[leaf]
-        for reference in range(found.shape[0]):
+        for reference in range(n_references):
             hold = reference_failed[leaf, reference]
             if avoid & hold:
                 continue
-            found[reference, hold] += value
+            found[hold, reference] += value
             inside = avoid
             while inside:  # the non-empty sets inside avoid, in falling order
                 odd, rest = 0, inside
                 while rest:
                     odd ^= 1
                     rest &= rest - 1
-                found[reference, hold | inside] += -value if odd else value
+                found[hold | inside, reference] += -value if odd else value
                 inside = (inside - 1) & avoid
-    size = found.shape[1]
-    for reference in range(found.shape[0]):
-        for group in range(n_groups):
-            bit = 1 << group
-            start = bit
-            while start < size:
-                for place in range(start, start + bit):
-                    found[reference, place] += found[reference, place - bit]
-                start += 2 * bit
+    for group in range(n_groups):
+        bit = 1 << group
+        for coalition in range(found.shape[0]):
+            if coalition & bit:
+                for reference in range(n_references):
+                    found[coalition, reference] += found[coalition ^ bit, reference]
 
 
 def shapley(worth: Floats, weights: Floats, found: Floats) -> None:
-    """Fill ``found[group]`` with the Shapley value of each group in the game ``worth[coalition]``.
+    """Fill ``found[group, game]`` with the Shapley value of each group in the games ``worth[coalition, game]``.
 
     ``weights[s]`` is s! (G - 1 - s)! / G! for a coalition of s groups without the one in question.
     """
     found[:] = 0.0
-    sizes = np.zeros(worth.size, np.int64)
-    for coalition in range(1, worth.size):
+    sizes = np.zeros(worth.shape[0], np.int64)
+    for coalition in range(1, worth.shape[0]):
         sizes[coalition] = sizes[coalition >> 1] + (coalition & 1)
-    for group in range(found.size):
+    for group in range(found.shape[0]):
         bit = 1 << group
-        for coalition in range(worth.size):
+        for coalition in range(worth.shape[0]):
             if not coalition & bit:
-                found[group] += weights[sizes[coalition]] * (worth[coalition | bit] - worth[coalition])
+                weight = weights[sizes[coalition]]
+                for game in range(found.shape[1]):
+                    found[group, game] += weight * (worth[coalition | bit, game] - worth[coalition, game])
 
 
 find_failures = compiled(
@@ -123,4 +123,4 @@ find_failures = compiled(
     "int32[:,::1])",
 )
 coalition_margins = compiled(margins, "void(int32[::1], int32[:,::1], float64[::1], int64, float64[:,::1])")
-shapley_values = compiled(shapley, "void(float64[::1], float64[::1], float64[::1])")
+shapley_values = compiled(shapley, "void(float64[:,::1], float64[::1], float64[:,::1])")

@@ -1,8 +1,7 @@
-"""Exact Shapley values of groups of features for the product willingness x ability, against a reference population.
+"""Coalitions of feature groups: a model's margin for every hybrid of an account and a reference, and exact Shapley values.
 
-The rank of an account follows from the product, which no single model's contributions explain. Here a *coalition* is a set of
-reason groups whose features come from the account, while all others come from a reference account; the worth of a coalition is
-the mean product over the references. The values are exact, not sampled: see `coalition_kernel`.
+A *coalition* is a set of reason groups whose features come from the account, while all others come from a reference account.
+Nothing is sampled: `coalition_kernel` says how all coalitions of a row are had in one pass over the leaves.
 
 Reference: Shapley 1953; interventional ("true to the model") values with fixed references as in Lundberg et al., Nature
 Machine Intelligence 2020.
@@ -10,7 +9,7 @@ Machine Intelligence 2020.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ MOST_GROUPS = 12
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
-Link = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,14 @@ class Paths:
         return found
 
     def margins(self, failed: npt.NDArray[np.int32]) -> Floats:
-        """The model's margin for every hybrid of one row and each reference; shape (n_references, 2^n_groups)."""
-        found = np.empty((self.reference_failed.shape[1], 1 << self.n_groups))
+        """The model's margin for every hybrid of one row and each reference; shape (2^n_groups, n_references)."""
+        found = np.empty((1 << self.n_groups, self.reference_failed.shape[1]))
         coalition_margins(failed, self.reference_failed, self.leaf_value, self.n_groups, found)
         return found
 
 
 def paths(booster: lightgbm.Booster, groups: Sequence[int], references: Singles) -> Paths:
-    """Take a model apart for `product_values`.
+    """Take a model apart for `scoring.scores.rank_reasons`.
 
     Parameters
     ----------
@@ -112,7 +110,7 @@ def paths(booster: lightgbm.Booster, groups: Sequence[int], references: Singles)
     >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
     >>> found = paths(booster, [0], np.array([[12.0]], dtype=np.float32))
     >>> found.margins(found.failed(np.array([[45.0]], dtype=np.float32))[0]).round(3).tolist()
-    [[-0.26, 0.14]]
+    [[-0.26], [0.14]]
     """
     if max(groups) >= MOST_GROUPS:
         raise ValueError(f"{max(groups) + 1} groups have too many coalitions; put features into at most {MOST_GROUPS}.")
@@ -165,65 +163,25 @@ def _leaves(tree: Tree) -> list[tuple[list[tuple[int, bool]], float]]:
     return found
 
 
-@dataclass(frozen=True)
-class ProductValues:
-    """Shapley values of the groups for the product, one row per account.
-
-    Attributes
-    ----------
-    values : array (n, n_groups)
-        Share of the cure amount: what each group adds to willingness x ability.
-    reference : float
-        Mean product over the references; ``reference + values.sum(axis=1)`` is ``product``.
-    product : array (n,)
-        Willingness x ability of each account.
-    """
-
-    values: Floats
-    reference: float
-    product: Floats
-
-
-def product_values(
-    rows: Singles, willingness: Paths, ability: Paths, *, willingness_link: Link, ability_link: Link
-) -> ProductValues:
-    """Exact grouped Shapley values of willingness x ability.
+def shapley_of(worth: Floats) -> Floats:
+    """Shapley values of every group in some games at once.
 
     Parameters
     ----------
-    rows : array (n, n_features), float32
-    willingness, ability : Paths
-        With the same references and groups.
-    willingness_link, ability_link : callable
-        Margins to probabilities, element by element, any shape.
+    worth : array (2^n_groups, n_games)
+        Worth of each coalition, its groups as bits.
 
     Returns
     -------
-    ProductValues
-        Complete: reference and values add up to the product, to about 1e-15.
+    array (n_groups, n_games)
 
     Examples
     --------
-    >>> import lightgbm
-    >>> x = np.arange(120.0).reshape(-1, 2) % 61
-    >>> recipe = {"objective": "binary", "num_leaves": 3, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1}
-    >>> models = [lightgbm.train(recipe, lightgbm.Dataset(x, x[:, k] > 30), 3) for k in (0, 1)]
-    >>> w, a = (paths(model, [0, 1], x[:5].astype(np.float32)) for model in models)
-    >>> link = lambda margin: 1.0 / (1.0 + np.exp(-margin))
-    >>> found = product_values(x[50:52].astype(np.float32), w, a, willingness_link=link, ability_link=link)
-    >>> bool(np.allclose(found.reference + found.values.sum(axis=1), found.product, atol=1e-12))
-    True
+    >>> shapley_of(np.array([[0.0], [1.0], [2.0], [5.0]])).tolist()
+    [[2.0], [3.0]]
     """
-    n_groups = willingness.n_groups
+    n_groups = worth.shape[0].bit_length() - 1
     weights = np.array([factorial(s) * factorial(n_groups - 1 - s) / factorial(n_groups) for s in range(n_groups)])
-    values = np.empty((len(rows), n_groups))
-    product = np.empty(len(rows))
-    reference = np.empty(len(rows))
-    failed = willingness.failed(rows), ability.failed(rows)
-    for row in range(len(rows)):
-        worth = (
-            willingness_link(willingness.margins(failed[0][row])) * ability_link(ability.margins(failed[1][row]))
-        ).mean(axis=0)
-        shapley_values(worth, weights, values[row])
-        reference[row], product[row] = worth[0], worth[-1]
-    return ProductValues(values, float(reference[0]) if len(rows) else float("nan"), product)
+    found = np.empty((n_groups, worth.shape[1]))
+    shapley_values(np.ascontiguousarray(worth), weights, found)
+    return found

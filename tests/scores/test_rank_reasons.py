@@ -1,4 +1,4 @@
-"""Grouped Shapley values of the product willingness x ability: exact, complete, and blind to what does not matter."""
+"""Reasons of the rank: grouped Shapley values of willingness x ability, exact, complete, and how stable they are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.scores.coalitions import Paths, paths, product_values
+from scoring.scores.coalitions import paths
+from scoring.scores.rank_reasons import Hybrids, RankExplainer
 
 N_FEATURES = 6
 GROUPS = [0, 0, 1, 1, 2, 3]
 N_GROUPS = 4
 
 
-def link(margins: np.ndarray) -> np.ndarray:
+def link(margins: np.ndarray, hybrids: Hybrids) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-margins))
+
+
+def shifted_link(margins: np.ndarray, hybrids: Hybrids) -> np.ndarray:
+    """A served probability that reads features of its own, as channel shifts do."""
+    return link(margins + np.where(hybrids.feature(3) > 0.5, 0.4, -0.2), hybrids)
 
 
 def a_model(seed: int, **more: object) -> lightgbm.Booster:
@@ -42,12 +48,17 @@ def some_rows(seed: int, n: int) -> np.ndarray:
     return rows
 
 
-def by_enumeration(models: list[lightgbm.Booster], row: np.ndarray, references: np.ndarray) -> np.ndarray:
+def by_enumeration(
+    models: list[lightgbm.Booster], row: np.ndarray, references: np.ndarray, shift: bool = False
+) -> np.ndarray:
     """Every coalition as hybrid rows through LightGBM itself."""
     worth = {}
     for members in product([False, True], repeat=N_GROUPS):
         hybrid = np.where(np.array(members)[GROUPS], row, references)
-        worth[members] = float(np.mean(models[0].predict(hybrid) * models[1].predict(hybrid)))
+        margins = models[0].predict(hybrid, raw_score=True) + (
+            np.where(hybrid[:, 3] > 0.5, 0.4, -0.2) if shift else 0.0
+        )
+        worth[members] = float(np.mean(1.0 / (1.0 + np.exp(-margins)) * models[1].predict(hybrid)))
     found = np.zeros(N_GROUPS)
     for group in range(N_GROUPS):
         for members, value in worth.items():
@@ -59,26 +70,33 @@ def by_enumeration(models: list[lightgbm.Booster], row: np.ndarray, references: 
     return found
 
 
-def taken_apart(models: list[lightgbm.Booster], references: np.ndarray) -> list[Paths]:
-    return [paths(model, GROUPS, references) for model in models]
+def explainer(models: list[lightgbm.Booster], references: np.ndarray, *, served=link) -> RankExplainer:
+    names = ("willingness", "ability")
+    return RankExplainer(
+        groups=("one", "two", "three", "four"),
+        group_of=tuple(GROUPS),
+        references=references,
+        paths={name: paths(model, GROUPS, references) for name, model in zip(names, models, strict=True)},
+        served={"willingness": served, "ability": link},
+    )
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 8))
-def test_the_products_values_equal_brute_force_enumeration(seed: int, n_references: int) -> None:
+@given(st.integers(0, 10_000), st.integers(1, 8), st.booleans())
+def test_the_products_values_equal_brute_force_enumeration(seed: int, n_references: int, shift: bool) -> None:
     models = [a_model(seed), a_model(seed + 1, use_missing=bool(seed % 2), zero_as_missing=bool(seed % 3 == 0))]
     references, rows = some_rows(seed + 2, n_references), some_rows(seed + 3, 3)
 
-    found = product_values(rows, *taken_apart(models, references), willingness_link=link, ability_link=link)
+    found = explainer(models, references, served=shifted_link if shift else link).explain(rows)
 
     for place, row in enumerate(rows):
-        assert found.values[place] == pytest.approx(by_enumeration(models, row, references), abs=1e-12)
+        assert found.values[place] == pytest.approx(by_enumeration(models, row, references, shift), abs=1e-12)
 
 
 def test_reference_and_values_add_up_to_the_product_of_the_two_served_probabilities() -> None:
     models, rows = [a_model(1), a_model(2)], some_rows(3, 200)
 
-    found = product_values(rows, *taken_apart(models, some_rows(4, 40)), willingness_link=link, ability_link=link)
+    found = explainer(models, some_rows(4, 40)).explain(rows)
 
     served = models[0].predict(rows) * models[1].predict(rows)
     assert np.abs(found.product - served).max() < 1e-12
@@ -88,23 +106,33 @@ def test_reference_and_values_add_up_to_the_product_of_the_two_served_probabilit
 def test_an_account_like_every_reference_has_nothing_to_explain() -> None:
     models, row = [a_model(5), a_model(6)], some_rows(7, 1)
 
-    found = product_values(
-        row, *taken_apart(models, np.repeat(row, 3, axis=0)), willingness_link=link, ability_link=link
-    )
+    found = explainer(models, np.repeat(row, 3, axis=0)).explain(row)
 
     assert np.abs(found.values).max() < 1e-15
 
 
 def test_a_row_alone_and_in_a_batch_gets_the_same_bits() -> None:
-    models, rows = [a_model(8), a_model(9)], some_rows(10, 20)
-    w, a = taken_apart(models, some_rows(11, 10))
+    made, rows = explainer([a_model(8), a_model(9)], some_rows(11, 10)), some_rows(10, 20)
 
-    batch = product_values(rows, w, a, willingness_link=link, ability_link=link).values
+    batch = made.explain(rows)
 
-    alone = [
-        product_values(rows[k : k + 1], w, a, willingness_link=link, ability_link=link).values[0] for k in range(20)
-    ]
-    assert batch.tobytes() == np.array(alone).tobytes()
+    alone = [made.explain(rows[k : k + 1]) for k in range(20)]
+    assert batch.values.tobytes() == np.concatenate([one.values for one in alone]).tobytes()
+    assert batch.kept["ability"].tobytes() == np.concatenate([one.kept["ability"] for one in alone]).tobytes()
+
+
+def test_with_one_reference_every_resample_is_alike_so_reasons_are_kept_always_or_never() -> None:
+    models = [a_model(8), a_model(9)]
+
+    kept = explainer(models, some_rows(11, 1)).explain(some_rows(10, 20)).kept
+
+    assert set(np.unique(kept["willingness"])) <= {0.0, 1.0}
+
+
+def test_among_no_more_groups_than_reasons_every_group_is_kept() -> None:
+    kept = explainer([a_model(1), a_model(2)], some_rows(3, 10)).explain(some_rows(4, 5)).kept
+
+    assert kept["ability"].tolist() == [[1.0] * N_GROUPS] * 5
 
 
 def test_a_forest_of_one_leaf_each_gives_every_group_nothing() -> None:
@@ -114,9 +142,7 @@ def test_a_forest_of_one_leaf_each_gives_every_group_nothing() -> None:
         2,
     )
 
-    found = product_values(
-        some_rows(2, 2), *taken_apart([flat, flat], some_rows(3, 4)), willingness_link=link, ability_link=link
-    )
+    found = explainer([flat, flat], some_rows(3, 4)).explain(some_rows(2, 2))
 
     assert found.values.tolist() == [[0.0] * N_GROUPS] * 2
 
