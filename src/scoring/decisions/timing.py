@@ -26,13 +26,14 @@ from scoring.decisions.payday import (
 )
 from scoring.decisions.plan_states import PlanStates, plan_states
 from scoring.features.promises import GRACE_DAYS
-from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from scoring.vocabulary import CONTACT_CHANNELS, Channel, Treatment
 
 PLAN_UNCLEAR: Final = "plan_unclear"
 PLAN_KEPT: Final = "plan_kept"
 GRACE_HOLD: Final = "grace_hold"
 PROMISE_OPEN: Final = "promise_open"
 PAYDAY_NEAR: Final = "payday_near"
+CONTACTED_LATELY: Final = "contacted_lately"
 HOLDS: Final = (PLAN_UNCLEAR, PLAN_KEPT, GRACE_HOLD, PROMISE_OPEN)
 """Reasons that hold back every contact, strongest first."""
 
@@ -125,6 +126,79 @@ def timing(events: AccountEvents) -> Timing:
         grace=grace,
         seen=payment_days(events),
         curve=payment_curve(events),
+    )
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """What is left when time has had its say; see `hold_back`.
+
+    Attributes
+    ----------
+    values : array (n_accounts, 9)
+    treatments, reasons : arrays (n_accounts,) of str
+    waiting : Waiting
+        Of the accounts that wait for their usual payment day; 0 days for all others.
+    """
+
+    values: Floats
+    treatments: npt.NDArray[np.object_]
+    reasons: npt.NDArray[np.object_]
+    waiting: Waiting
+
+
+def hold_back(
+    values: Floats,
+    treatments: npt.NDArray[np.object_],
+    reasons: npt.NDArray[np.object_],
+    when: Timing,
+    costs: Floats,
+    dpd: Ints,
+) -> HeldBack:
+    """Take away what time does not allow: holds, cadence, and contacts that are worth more on a later day.
+
+    Parameters
+    ----------
+    values : array (n_accounts, 9)
+        Net values; ``-inf`` where a channel is not possible.
+    treatments, reasons : arrays (n_accounts,) of str
+        ``reasons`` is why nothing is done, empty where something may be; a reason that is there already stays.
+    costs : array (9,)
+        Cost of one contact.
+
+    Returns
+    -------
+    HeldBack
+        Held accounts and those that wait have no possible channel and a reason; a pause has its own treatment.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from scoring.decisions.account_events import account_events
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> signed = {"account_id": "A1", "kind": "plan_signed", "from_at": "2025-04-01T08:00:00Z"}
+    >>> given = portfolio_from_tables({**SMALLEST, "standings": [signed]})
+    >>> when = timing(account_events(given, np.array(["A1"], dtype=object), date(2025, 5, 1)))
+    >>> one, none = np.array(["reminder"], dtype=object), np.array([""], dtype=object)
+    >>> held = hold_back(np.full((1, 9), 100.0), one, none, when, np.zeros(9), np.array([3]))
+    >>> held.treatments.tolist(), held.reasons.tolist()
+    (['no_action'], ['plan_kept'])
+    """
+    held = (when.holds != "") & (reasons == "")
+    was_possible = np.isfinite(values).any(axis=1) if len(values) else np.empty(0, dtype=bool)
+    values = np.where(held[:, None] | when.too_soon, -np.inf, values)
+    possible = np.isfinite(values).any(axis=1) if len(values) else np.empty(0, dtype=bool)
+    waiting = when.waiting(values, costs, dpd)
+    waits = (waiting.days > 0) & ~held & (reasons == "")
+    rests = was_possible & ~possible & ~held & (reasons == "")
+    values = np.where(waits[:, None], -np.inf, values)
+    reasons = np.select([held, waits, rests], [when.holds, PAYDAY_NEAR, CONTACTED_LATELY], reasons).astype(object)
+    paused = held & (when.holds == GRACE_HOLD)
+    treatments = np.select([paused, held], [str(Treatment.GRACE_HOLD), str(Treatment.NO_ACTION)], treatments).astype(
+        object
+    )
+    return HeldBack(
+        values, treatments, reasons, Waiting(np.where(waits, waiting.days, 0), np.where(waits, waiting.gain_cents, 0.0))
     )
 
 

@@ -19,13 +19,14 @@ from scoring.decisions.contact_hours import ContactHours, contact_hours
 from scoring.decisions.eligibility import Eligibility, art_70
 from scoring.decisions.house_numbers import house_numbers
 from scoring.decisions.legal_review import LegalReview, legal_review
+from scoring.decisions.payday import Waiting
 from scoring.decisions.plan_terms import BEYOND_MEANS, OFFERS, Means, plan_terms
-from scoring.decisions.timing import PAYDAY_NEAR, Timing, next_review_days, timing
+from scoring.decisions.timing import Timing, next_review_days, timing
 from scoring.policy import Profile
 from scoring.portfolio.reading import Portfolio
-from scoring.scores.scores import Scores, channel_effects
+from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition, token_cents
-from scoring.vocabulary import CONTACT_CHANNELS, Channel, Evidence, Treatment
+from scoring.vocabulary import Channel, Evidence, Treatment
 
 DETAIL_COLUMNS: Final = (
     "contact_on", "contact_from_hour", "contact_until_hour", "contact_hours_basis", "next_review_on", "hold", "held_until",
@@ -108,8 +109,9 @@ def treatment_details(
     when: Timing,
     scores: Scores,
     decisions: pd.DataFrame,
-    values: npt.NDArray[np.float64],
     definition: TargetDefinition,
+    *,
+    waiting: Waiting | None = None,
     profile: Profile | None = None,
 ) -> TreatmentDetails:
     """Everything that goes with the decisions of a plan.
@@ -120,8 +122,8 @@ def treatment_details(
         Of the accounts of ``scores``, in their order; see `timing_of`.
     decisions : DataFrame
         ``channel``, ``treatment`` and ``reason``, as in ``decisions.parquet``.
-    values : array (n_accounts, 9)
-        Net value of each channel in minor units; ``-inf`` where it is not possible.
+    waiting : Waiting, optional
+        Which accounts wait for their usual payment day; see `scoring.decisions.timing.hold_back`.
     profile : Profile, optional
         The contact policy; without one only the house's hours hold.
 
@@ -132,11 +134,9 @@ def treatment_details(
     table, positions = scores.table, scores.frame.positions
     channels = decisions["channel"].to_numpy(dtype=object)
     dpd = table["dpd"].to_numpy(dtype=np.int64)
-    costs = np.array([channel_effects()[channel].cost_cents for channel in CONTACT_CHANNELS], dtype=np.float64)
-    waits = when.waiting(values, costs, dpd)
-    is_waiting = decisions["reason"].to_numpy(dtype=object) == PAYDAY_NEAR
+    waits = waiting or Waiting(np.zeros(len(table), dtype=np.int64), np.zeros(len(table)))
     contacted = channels.astype(str) != str(Channel.NONE)
-    contact_days = np.where(contacted, when.first_day, np.where(is_waiting, when.first_day + waits.days, -1))
+    contact_days = np.where(contacted, when.first_day, np.where(waits.days > 0, when.first_day + waits.days, -1))
     zones = profile.default_zones if profile is not None else ()
     hours = contact_hours(events, channels, profile, zones, date.fromordinal(events.as_of.toordinal() + 1))
     terms = plan_terms(_means(scores, events, when, definition))

@@ -17,8 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scoring.decisions.detail_columns import detail_columns
 from scoring.decisions.lawfulness import Lawfulness, rule_letters
 from scoring.decisions.plan import RULE, Plan
+from scoring.decisions.treatment_details import TreatmentDetails
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
@@ -60,7 +62,12 @@ class Circumstances:
 
 
 def record_blocks(
-    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, lawful: Lawfulness | None = None
+    plan: Plan,
+    scores: Scores,
+    bundle: Bundle,
+    shared: Circumstances,
+    lawful: Lawfulness | None = None,
+    details: TreatmentDetails | None = None,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
@@ -68,10 +75,14 @@ def record_blocks(
     ----------
     lawful : Lawfulness, optional
         What the contact policy said about every rule and channel.
+    details : TreatmentDetails, optional
+        Timing, terms, questions and files that go with the decisions, recorded under ``details``.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
         tree = _tree(plan, scores, bundle, shared, lawful, rows)
+        if details is not None:
+            tree["details"] = detail_columns(details, rows)
         yield pa.table(
             {
                 "record_id": pa.array(plan.decisions["decision_id"].iloc[rows], type=pa.string()),
