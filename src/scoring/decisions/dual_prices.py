@@ -22,6 +22,8 @@ FIRST_STEP = 1e-3
 FURTHER = 8.0
 MOST_HALVINGS = 200
 FINEST = 1e-15
+TIE = 1e-12
+"""A price stands this share beyond the point where an account is indifferent, so that rounding does not decide."""
 
 
 @inlined
@@ -170,6 +172,68 @@ def _price(
     return start if abs(start) > 0.0 else 0.0
 
 
+def _alone(
+    left: Floats,
+    nothing: Floats,
+    option: int,
+    place: int,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    price: float,
+    most: float,
+    least: float,
+    highest: float,
+) -> float:
+    """The same for a resource of one option: each account leaves at one price of its own, and the right one is selected."""
+    n = left.shape[0]
+    leaves_at, use = np.empty(n), np.empty(n)
+    kept, asked = 0, 0.0
+    for i in range(n):
+        mine = scale[place] if row[place] < 0 else scale[place] * table[row[place], i]
+        if mine <= 0.0 or left[i, option] == -np.inf:
+            continue
+        other = nothing[i]
+        for each in range(left.shape[1]):
+            if each != option:
+                other = max(other, left[i, each])
+        leaves_at[kept], use[kept] = price + (left[i, option] - other) / mine, mine
+        asked += mine if leaves_at[kept] > 0.0 else 0.0
+        kept += 1
+    if least <= asked <= most:
+        return 0.0
+    is_floor = asked < least
+    limit = least if is_floor else most
+    # Those who leave later count for sure; of the others half or so are settled in each round.
+    sure, best, has_best = 0.0, 0.0, False
+    while kept > 0:
+        pivot = leaves_at[kept // 2]
+        later, at_pivot = 0.0, 0.0
+        for place_of in range(kept):
+            if leaves_at[place_of] > pivot:
+                later += use[place_of]
+            elif leaves_at[place_of] == pivot:
+                at_pivot += use[place_of]
+        # A price is enough for a floor if those who leave there still count; for a limit they have left.
+        reaches = sure + later + at_pivot >= limit if is_floor else sure + later > limit
+        if not reaches:
+            sure += later + at_pivot
+        if reaches == is_floor:
+            best, has_best = pivot, True
+        still = 0
+        for place_of in range(kept):
+            is_open = leaves_at[place_of] > pivot if reaches else leaves_at[place_of] < pivot
+            if is_open:
+                leaves_at[still], use[still] = leaves_at[place_of], use[place_of]
+                still += 1
+        kept = still
+    if not has_best:
+        return -highest
+    if is_floor:
+        return best - TIE * abs(best)
+    return max(best, 0.0) * (1.0 + TIE)
+
+
 def _pay(left: Floats, entry: Places, scale: Floats, row: Places, table: Floats, step: float) -> None:
     """Raise the price of a resource by a step in what every option leaves."""
     for option in range(left.shape[1]):
@@ -193,5 +257,10 @@ def _best_left(left: Floats, nothing: Floats) -> float:
 
 _ARRAYS = "float64[:, ::1], float64[::1], int64[::1], float64[::1], int64[::1], float64[:, ::1]"
 price_of = compiled(_price, f"float64({_ARRAYS}, float64, float64, float64, float64)")
+price_alone = compiled(
+    _alone,
+    "float64(float64[:, ::1], float64[::1], int64, int64, float64[::1], int64[::1], float64[:, ::1], "
+    "float64, float64, float64, float64)",
+)
 pay = compiled(_pay, "void(float64[:, ::1], int64[::1], float64[::1], int64[::1], float64[:, ::1], float64)")
 best_left = compiled(_best_left, "float64(float64[:, ::1], float64[::1])")

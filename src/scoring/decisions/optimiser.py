@@ -17,14 +17,14 @@ from typing import Final
 import numpy as np
 
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, Uses, as_arrays, best_options, worth
-from scoring.decisions.dual_prices import best_left, pay, price_of
+from scoring.decisions.dual_prices import best_left, pay, price_alone, price_of
 from scoring.decisions.repair import fill, rotate, settle
 
 MOST_SWEEPS: Final = 80
-RESTS_AT: Final = 1e-9
+RESTS_AT: Final = 1e-8
 """Prices rest when a sweep lowers the bound by less than this share of it."""
-SAMPLE: Final = 20_000
-"""Prices start from those of every so many accounts under as large a share of the limits."""
+SAMPLE: Final = 50_000
+"""Prices start from those of so many accounts, drawn at random, under their share of the limits."""
 MOST_FILL_ROUNDS: Final = 20
 ROTATION_WORK: Final = 40_000_000
 """Cells looked at for rotations at most: exact for small instances, bounded for large ones."""
@@ -107,9 +107,8 @@ def _prices(values: Floats, uses: Uses, nothing: Floats) -> Floats:
     """Set prices one after another until they rest; a sample first, so that few passes over everybody are needed."""
     prices = np.zeros(len(uses.most))
     highest = _highest(values, uses, nothing)
-    every = len(values) // SAMPLE
-    if every > 1:
-        rows = np.arange(0, len(values), every)
+    if len(values) > 2 * SAMPLE:
+        rows = np.sort(np.random.default_rng(0).choice(len(values), SAMPLE, replace=False))
         part = uses.take(rows, len(rows) / len(values))
         prices = _at_rest(np.ascontiguousarray(values[rows]), part, nothing[rows], prices, highest)
     return _at_rest(values, uses, nothing, prices, highest)
@@ -119,13 +118,10 @@ def _at_rest(values: Floats, uses: Uses, nothing: Floats, prices: Floats, highes
     lowest, best = np.inf, prices.copy()
     for _ in range(MOST_SWEEPS):
         left = _left(values, uses, prices)
-        for resource in range(len(prices)):
-            shared = (uses.entry[resource], uses.scale, uses.row, uses.table)
-            found = price_of(
-                left, nothing, *shared, prices[resource], uses.most[resource], uses.least[resource], highest[resource]
-            )
-            if found != prices[resource]:
-                pay(left, *shared, found - prices[resource])
+        for resource, price in enumerate(prices.copy()):
+            found = _price(left, uses, nothing, resource, price, highest[resource])
+            if found != price:
+                pay(left, uses.entry[resource], uses.scale, uses.row, uses.table, found - price)
                 prices[resource] = found
         now = dual(left, nothing, prices, uses.most, uses.least)
         rests = lowest - now <= RESTS_AT * abs(now)
@@ -134,6 +130,15 @@ def _at_rest(values: Floats, uses: Uses, nothing: Floats, prices: Floats, highes
         if rests:
             break
     return best
+
+
+def _price(left: Floats, uses: Uses, nothing: Floats, resource: int, price: float, highest: float) -> float:
+    options = np.flatnonzero(uses.entry[resource] >= 0)
+    limits = (price, uses.most[resource], uses.least[resource], highest)
+    amounts = (uses.scale, uses.row, uses.table)
+    if len(options) == 1:
+        return float(price_alone(left, nothing, options[0], uses.entry[resource, options[0]], *amounts, *limits))
+    return float(price_of(left, nothing, uses.entry[resource], *amounts, *limits))
 
 
 def _highest(values: Floats, uses: Uses, nothing: Floats) -> Floats:
@@ -158,10 +163,10 @@ def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices:
     for floors in (uses.least, no_floors):
         for resource in np.flatnonzero(used > uses.most * (1 + 1e-9)):
             order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=False)
-            settle(left, nothing, *shared, floors, used, chosen, order, resource, False)
+            settle(left, nothing, *shared, floors, used, chosen, *order, resource, False)
     for resource in np.flatnonzero(used < uses.least):
         order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=True)
-        settle(left, nothing, *shared, uses.least, used, chosen, order, resource, True)
+        settle(left, nothing, *shared, uses.least, used, chosen, *order, resource, True)
     for _ in range(MOST_FILL_ROUNDS):
         moved = 0
         for option in _with_room(values, uses, used, prices):
@@ -184,23 +189,23 @@ def _use_now(uses: Uses, resource: int, chosen: Places) -> Floats:
 
 def _least_loss(
     left: Floats, uses: Uses, nothing: Floats, chosen: Places, resource: int, *, is_short: bool
-) -> Places:
-    """Accounts that can leave an overfull resource (or come to a short one), those first who lose least a unit by it.
+) -> tuple[Places, Floats]:
+    """Accounts that can relieve an overfull resource (or a short floor), and what each would lose a unit at least; least first.
 
     Ties: the later account leaves first, the earlier comes first.
     """
     now = _use_now(uses, resource, chosen)
-    best = np.where(now > 0, nothing, -np.inf) if not is_short else np.full(len(left), -np.inf)
-    change = now.copy()
-    for option in range(left.shape[1]):
-        use = uses.of(resource, option)
-        is_wanted = (use > now if is_short else use < now) & (left[:, option] > best)
-        best = np.where(is_wanted, left[:, option], best)
-        change = np.where(is_wanted, np.abs(use - now), change)
-    rows = np.flatnonzero(best > -np.inf)
     own = np.where(chosen == NOBODY, nothing, worth(left, chosen))
-    loss = (own - best)[rows] / np.maximum(change[rows], 1e-300)
-    return np.asarray(rows[np.lexsort((rows if is_short else -rows, loss))])
+    loss = np.full(len(left), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for option in range(-1, left.shape[1]):
+            use = uses.of(resource, option) if option >= 0 else np.zeros(len(left))
+            value = left[:, option] if option >= 0 else nothing
+            relief = use - now if is_short else now - use
+            loss = np.where(relief > 0, np.minimum(loss, (own - value) / relief), loss)
+    rows = np.flatnonzero(loss < np.inf)
+    order = rows[np.lexsort((rows if is_short else -rows, loss[rows]))]
+    return order, loss[order]
 
 
 def _with_room(values: Floats, uses: Uses, used: Floats, prices: Floats) -> Places:

@@ -10,6 +10,8 @@ Everything the compiled code depends on stands in this file, because numba's cac
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 NOBODY = -1
+NOWHERE = -2
 ROUNDING = 1e-9
 
 
@@ -71,6 +74,37 @@ def _move(
     chosen[i] = new
 
 
+@inlined
+def _way_out(
+    left: Floats,
+    nothing: Floats,
+    entry: Places,
+    scale: Floats,
+    row: Places,
+    table: Floats,
+    most: Floats,
+    least: Floats,
+    used: Floats,
+    chosen: Places,
+    i: int,
+    resource: int,
+    is_short: bool,
+) -> tuple[float, int]:
+    """The cheapest move of an account that relieves a resource and fits: its loss for each unit, and where to; none: -2."""
+    mine = _use(entry, scale, row, table, resource, chosen[i], i)
+    own = nothing[i] if chosen[i] < 0 else left[i, chosen[i]]
+    loss, where = np.inf, NOWHERE
+    for option in range(-1, left.shape[1]):
+        value = nothing[i] if option < 0 else left[i, option]
+        use = _use(entry, scale, row, table, resource, option, i)
+        relief = use - mine if is_short else mine - use
+        if relief <= 0.0 or value == -np.inf or (own - value) / relief >= loss:
+            continue
+        if _fits(entry, scale, row, table, most, least, used, i, chosen[i], option):
+            loss, where = (own - value) / relief, option
+    return loss, where
+
+
 def _settle(
     left: Floats,
     nothing: Floats,
@@ -83,30 +117,37 @@ def _settle(
     used: Floats,
     chosen: Places,
     order: Places,
+    hoped: Floats,
     resource: int,
     is_short: bool,
 ) -> None:
-    """Bring a resource to its limit (or, where it is short, to its floor) by moving accounts in the order given.
+    """Bring a resource to its limit (or, where it is short, to its floor), cheapest move first.
 
-    Each goes to the option that leaves it most among those that use less (or more) of the resource and fit.
+    ``order`` lists accounts by ``hoped``, the least they could lose for each unit; one whose cheapest move does not fit waits
+    with what it would really lose.
     """
-    for i in order:
+    waiting = [(np.inf, 0)]
+    place = 0
+    while place < order.size or len(waiting) > 1:
         if is_short and used[resource] >= least[resource] * (1 - ROUNDING):
             return
         if not is_short and used[resource] <= most[resource] * (1 + ROUNDING):
             return
-        mine = _use(entry, scale, row, table, resource, chosen[i], i)
-        best, where, found = 0.0, NOBODY, False
-        for option in range(-1, left.shape[1]):
-            value = nothing[i] if option < 0 else left[i, option]
-            use = _use(entry, scale, row, table, resource, option, i)
-            is_wanted = use > mine if is_short else use < mine
-            if not is_wanted or value == -np.inf or (found and value <= best):
-                continue
-            if _fits(entry, scale, row, table, most, least, used, i, chosen[i], option):
-                best, where, found = value, option, True
-        if found:
+        if place < order.size and hoped[place] <= waiting[0][0]:
+            turn = place
+            place += 1
+        else:
+            turn = heapq.heappop(waiting)[1]
+        i = order[turn]
+        loss, where = _way_out(
+            left, nothing, entry, scale, row, table, most, least, used, chosen, i, resource, is_short
+        )
+        if where == NOWHERE:
+            continue
+        if loss <= waiting[0][0] and (place >= order.size or loss <= hoped[place]):
             _move(entry, scale, row, table, used, chosen, i, where)
+        else:
+            heapq.heappush(waiting, (loss, turn))
 
 
 def _fill(
@@ -244,18 +285,22 @@ def _rotate(
         if fits:
             done += 1
             continue
-        for j in range(size):  # back again, and those who took part stay where they are from now on
+        used[:] = before
+        gains = 0
+        for j in range(size):
+            if loss[found[(j + 1) % size], found[j]] < loss[found[(gains + 1) % size], found[gains]]:
+                gains = j
+        for j in range(size):  # back again; the others may not try once more, the one who gains most may
             a, b = found[(j + 1) % size], found[j]
             if who[a, b] >= 0:
                 chosen[who[a, b]] = NOBODY if a == none else a
-                is_out[who[a, b]] = True
-        used[:] = before
+                is_out[who[a, b]] = j != gains
     return done
 
 
 _USES = "int64[:, ::1], float64[::1], int64[::1], float64[:, ::1]"
 _STATE = "float64[::1], float64[::1], float64[::1], int64[::1]"
 _VALUES = "float64[:, ::1]"
-settle = compiled(_settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64, boolean)")
+settle = compiled(_settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], float64[::1], int64, boolean)")
 fill = compiled(_fill, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64)")
 rotate = compiled(_rotate, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64, float64)")
