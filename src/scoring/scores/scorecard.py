@@ -226,12 +226,14 @@ class Scorecard:
         -------
         DataFrame, one row per account
             ``account_id``, ``willingness_points``, ``ability_points`` (int), ``w_logged``, ``ability``, ``p_full`` (in (0, 1)),
-            ``payable_low_share``, ``payable_mid_share``, ``payable_high_share`` (of the cure amount, given a payment).
+            ``payable_low_cents``, ``payable_mid_cents``, ``payable_high_cents`` (int, given a payment).
         """
         ability = self.probability("ability", frame.values)
         band = np.searchsorted([one.up_to for one in self.payable], ability, side="left").clip(
             max=len(self.payable) - 1
         )
+        owed = frame.positions["cure_amount_cents"].to_numpy(dtype=np.float64)
+        shares = {name: np.array([getattr(one, name) for one in self.payable])[band] for name in ("low", "mid", "high")}
         return pd.DataFrame(
             {
                 "account_id": frame.positions["account_id"].to_numpy(),
@@ -240,10 +242,7 @@ class Scorecard:
                 "w_logged": self.probability("willingness", frame.values),
                 "ability": ability,
                 "p_full": self.probability("full_payment", frame.values),
-                **{
-                    f"payable_{name}_share": np.array([getattr(one, name) for one in self.payable])[band]
-                    for name in ("low", "mid", "high")
-                },
+                **{f"payable_{name}_cents": np.round(share * owed).astype(np.int64) for name, share in shares.items()},
             }
         )
 
