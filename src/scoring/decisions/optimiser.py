@@ -68,11 +68,24 @@ def solve(
         )
     prices = _prices(values, uses, idle)
     left = _left(values, uses, prices)
-    chosen, used = _repaired(values, left, uses, idle, prices)
-    weighed = np.where(chosen == NOBODY, idle, 0.0).sum()
+    chosen, used, one_more = _repaired(values, left, uses, idle, prices)
+    floors = np.minimum(uses.least, used)
+    bound = dual(left, idle, prices, uses.most, floors)
+    exact = _prices_of_contacts(uses, prices, one_more)
+    if (exact_bound := dual(_left(values, uses, exact), idle, exact, uses.most, floors)) < bound:
+        prices, bound = exact, exact_bound
     value = float(worth(values, chosen).sum())
-    bound = dual(left, idle, prices, uses.most, np.minimum(uses.least, used)) - float(weighed)
-    return Assignment(chosen, prices, used, value, max(value, bound))
+    waited = float(np.where(chosen == NOBODY, idle, 0.0).sum())
+    return Assignment(chosen, prices, used, value, max(value, bound - waited))
+
+
+def _prices_of_contacts(uses: Uses, prices: Floats, one_more: Floats) -> Floats:
+    """Prices that rest can stand a little off where few accounts compete; what one more place adds is exact for contacts."""
+    exact = prices.copy()
+    for resource, options in enumerate(uses.entry >= 0):
+        if options.sum() == 1 and uses.row[uses.entry[resource, options]][0] < 0 and prices[resource] >= 0:
+            exact[resource] = one_more[options][0] / uses.scale[uses.entry[resource, options]][0]
+    return exact
 
 
 def dual(left: Floats, nothing: Floats, prices: Floats, most: Floats, least: Floats) -> float:
@@ -154,8 +167,8 @@ def _highest(values: Floats, uses: Uses, nothing: Floats) -> Floats:
     return np.asarray(4.0 * spread / smallest)
 
 
-def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices: Floats) -> tuple[Places, Floats]:
-    """The best options at prices, made to fit, filled up, and improved."""
+def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices: Floats) -> tuple[Places, Floats, Floats]:
+    """The best options at prices, made to fit, filled up, and improved; and what one more place of each option is worth."""
     chosen = best_options(left, nothing)
     used = np.array([_use_now(uses, resource, chosen).sum() for resource in range(len(prices))]).reshape(len(prices))
     shared = (uses.entry, uses.scale, uses.row, uses.table, uses.most)
@@ -175,8 +188,9 @@ def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices:
         if not moved:
             break
     smallest_gain = 1e-12 * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    rotate(values, nothing, *shared, uses.least, used, chosen, max(ROTATION_WORK // values.size, 20), smallest_gain)
-    return chosen, used
+    most_rounds, one_more = max(ROTATION_WORK // values.size, 20), np.zeros(values.shape[1])
+    rotate(values, nothing, *shared, uses.least, used, chosen, most_rounds, smallest_gain, one_more)
+    return chosen, used, one_more
 
 
 def _use_now(uses: Uses, resource: int, chosen: Places) -> Floats:

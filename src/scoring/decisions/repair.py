@@ -177,6 +177,19 @@ def _fill(
 
 
 @inlined
+def _worth_of_one_more(loss: Floats, one_more: Floats) -> None:
+    """The gain of the best chain of moves into each option, from the losses between nodes."""
+    none = loss.shape[0] - 1
+    cost = loss[none].copy()
+    for _ in range(none):
+        for a in range(none):
+            for b in range(none):
+                cost[b] = min(cost[b], cost[a] + loss[a, b])
+    for option in range(none):
+        one_more[option] = max(0.0, -cost[option])
+
+
+@inlined
 def _move_on(
     entry: Places,
     scale: Floats,
@@ -232,8 +245,12 @@ def _rotate(
     chosen: Places,
     most_rounds: int,
     tolerance: float,
+    one_more: Floats,
 ) -> int:
-    """Improve by moving a few accounts at once; the last node stands for doing nothing. Returns how often it did."""
+    """Improve by moving a few accounts at once; the last node stands for doing nothing. Returns how often it did.
+
+    ``one_more`` is filled with what one more place of each option would add, if there was nothing left to improve.
+    """
     n, n_options = values.shape
     none = n_options
     loss, who = np.empty((none + 1, none + 1)), np.empty((none + 1, none + 1), np.int64)
@@ -265,12 +282,13 @@ def _rotate(
                     1 + ROUNDING
                 ):
                     has_room = False
-            if has_room:
-                for b in range(none + 1):
-                    if b != a and loss[a, b] > 0.0:
-                        loss[a, b], who[a, b] = 0.0, -1
+            if has_room and loss[a, none] > 0.0:  # a place is left: taking it costs nobody anything
+                loss[a, none], who[a, none] = 0.0, NOBODY
+            if loss[none, a] > 0.0:  # leaving a place empty is always possible
+                loss[none, a], who[none, a] = 0.0, NOBODY
         size = _cycle(loss, found, tolerance)
         if size == 0:
+            _worth_of_one_more(loss, one_more)
             return done
         # ``found`` runs against the moves: found[j + 1] moves to found[j].
         before = used.copy()
@@ -303,4 +321,4 @@ _STATE = "float64[::1], float64[::1], float64[::1], int64[::1]"
 _VALUES = "float64[:, ::1]"
 settle = compiled(_settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], float64[::1], int64, boolean)")
 fill = compiled(_fill, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64)")
-rotate = compiled(_rotate, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64, float64)")
+rotate = compiled(_rotate, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64, float64, float64[::1])")
