@@ -13,6 +13,10 @@ from hypothesis.extra.numpy import arrays
 from scoring.features.builder import FeatureFrame
 from scoring.features.definition import ReasonGroup
 from scoring.features.registry import FEATURE_NAMES, FEATURES
+from scoring.scores.calibration import SmoothMap, log_shares
+from scoring.scores.evidence import MISSING, is_enough, missing_evidence, told
+from scoring.scores.intervals import ReliabilityInterval
+from scoring.scores.payable import PayableBand, payable_shares
 from scoring.scores.scores import (
     EVIDENCE_FEATURES,
     SEGMENT_THRESHOLD,
@@ -23,13 +27,14 @@ from scoring.scores.scores import (
     probability,
     segments,
 )
+from scoring.scores.segments import AdjustedWillingness
 from scoring.vocabulary import CONTACT_CHANNELS, bucket_of
 
 MARGINS = arrays(np.float64, st.integers(0, 70), elements=st.floats(-40, 40))
 ENOUGH = {
     "account_age_days": 90,
     "n_statements_365d": 2,
-    "days_since_last_payment": 364,
+    "n_payments_365d": 2,
     "inflow_months_seen_180d": np.nan,
 }
 
@@ -82,12 +87,12 @@ def test_without_enough_evidence_no_segment_is_told():
     assert found == "undetermined"
 
 
-def test_a_payment_within_the_year_two_statements_and_ninety_days_are_enough():
+def test_two_payments_in_a_year_two_statements_and_ninety_days_are_enough():
     assert evidence_of() == "sufficient"
 
 
 def test_visible_inflows_stand_in_for_payments():
-    assert evidence_of(days_since_last_payment=np.nan, inflow_months_seen_180d=1) == "sufficient"
+    assert evidence_of(n_payments_365d=np.nan, inflow_months_seen_180d=1) == "sufficient"
 
 
 @pytest.mark.parametrize(
@@ -96,14 +101,44 @@ def test_visible_inflows_stand_in_for_payments():
         {"account_age_days": 89},
         {"n_statements_365d": 1},
         {"n_statements_365d": np.nan},
-        {"days_since_last_payment": 365},
-        {"days_since_last_payment": np.nan},
-        {"days_since_last_payment": np.nan, "inflow_months_seen_180d": 0},
+        {"n_payments_365d": 1},
+        {"n_payments_365d": np.nan},
+        {"n_payments_365d": 1, "inflow_months_seen_180d": 0},
     ],
     ids=str,
 )
-def test_a_new_account_a_short_history_or_neither_payment_nor_inflow_is_not_enough(change: dict[str, float]):
+def test_a_new_account_a_short_history_or_neither_payments_nor_inflow_is_not_enough(change: dict[str, float]):
     assert evidence_of(**change) == "insufficient_evidence"
+
+
+def evidence_frame(seen: np.ndarray) -> np.ndarray:
+    values = np.full((len(seen), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
+    for place, name in enumerate(EVIDENCE_FEATURES):
+        values[:, FEATURE_NAMES.index(name)] = seen[:, place]
+    return values
+
+
+COUNTS = arrays(np.float32, (12, 4), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0, 89.0, 90.0, 400.0, np.nan]))
+
+
+@given(COUNTS, COUNTS)
+def test_taking_evidence_away_never_makes_the_rest_enough(seen: np.ndarray, hidden: np.ndarray):
+    """Hiding inflows or shortening a history can only lower what these features count, or leave it unobserved."""
+    with np.errstate(invalid="ignore"):
+        less = np.where(np.isnan(seen) | np.isnan(hidden), np.nan, np.minimum(seen, hidden))
+
+    before, after = missing_evidence(evidence_frame(seen)), missing_evidence(evidence_frame(less))
+
+    assert (after & before == before).all(), "what was missing stays missing"
+    assert not (is_enough(after) & ~is_enough(before)).any()
+
+
+@given(COUNTS)
+def test_everyone_without_enough_evidence_is_told_what_is_missing(seen: np.ndarray):
+    missing = missing_evidence(evidence_frame(seen))
+
+    assert all(words != "" for words in told(missing[~is_enough(missing)]))
+    assert set(",".join(told(missing)).split(",")) <= {*MISSING, ""}
 
 
 def test_what_evidence_asks_for_are_registered_features():
@@ -124,3 +159,75 @@ def test_every_contact_channel_has_an_effect_a_cost_and_a_source():
 
     assert tuple(effects) == CONTACT_CHANNELS
     assert all(e.shift >= 0 and e.cost_cents > 0 and e.minutes >= 0 and len(e.source) > 10 for e in effects.values())
+
+
+def test_where_the_scores_cannot_be_told_apart_every_segment_is_undetermined():
+    sure = np.full(3, 0.99)
+    enough = np.full(3, "sufficient", dtype=object)
+
+    assert segments(sure, sure, enough).tolist() == ["willing_able"] * 3
+    assert segments(sure, sure, enough, alarm=True).tolist() == ["undetermined"] * 3
+
+
+SHAPES = st.tuples(st.floats(-2, 2), st.floats(0.05, 3), st.floats(0.05, 3))
+
+
+@given(MARGINS, SHAPES)
+def test_a_smooth_map_keeps_the_order_and_ties_nobody_within_reach(margins: np.ndarray, shape: tuple[float, ...]):
+    ordered = np.unique(margins.round(3))
+
+    mapped = SmoothMap(*shape).margin(ordered)
+
+    assert (np.diff(mapped) > 0).all()
+
+
+@given(MARGINS, SHAPES)
+def test_a_calibrated_score_has_the_same_bits_alone_as_in_any_batch(margins: np.ndarray, shape: tuple[float, ...]):
+    fitted = SmoothMap(*shape)
+    alone = np.concatenate([fitted.probability(margins[[row]]) for row in range(len(margins))] or [np.empty(0)])
+
+    assert fitted.probability(margins).tobytes() == alone.tobytes()
+
+
+@given(MARGINS)
+def test_logarithms_of_both_shares_are_exact_far_out(margins: np.ndarray):
+    of_one, of_zero = log_shares(margins)
+
+    assert np.allclose(np.exp(of_one) + np.exp(of_zero), 1.0, rtol=0, atol=1e-12)
+    assert np.allclose(of_one - of_zero, margins, rtol=1e-12, atol=1e-12)
+
+
+@given(
+    MARGINS,
+    st.lists(
+        st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=20, unique_by=lambda k: k[0]
+    ),
+)
+def test_an_interval_holds_its_score_and_has_the_same_bits_alone(margins: np.ndarray, knots: list[tuple[float, ...]]):
+    table = ReliabilityInterval(*map(tuple, zip(*sorted(knots), strict=True)))
+
+    low, high = table.around(margins)
+
+    alone = [table.around(margins[[row]]) for row in range(len(margins))]
+    assert ((low <= probability(margins)) & (probability(margins) <= high)).all()
+    assert low.tobytes() == b"".join(ends[0].tobytes() for ends in alone)
+    assert high.tobytes() == b"".join(ends[1].tobytes() for ends in alone)
+
+
+@given(arrays(np.float64, (4, 9), elements=st.floats(-0.5, 1.5)), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+def test_payable_ends_lie_in_order_between_nothing_and_everything(drawn: np.ndarray, first: float, second: float):
+    bands = (PayableBand(0.0, first, False), PayableBand(0.1, second, True))
+
+    low, mid, high = payable_shares(bands, np.clip(drawn[0], 0, 1), *drawn[1:])
+
+    assert ((low >= 0) & (low <= mid) & (mid <= high) & (high <= 1)).all()
+    assert (high[np.clip(drawn[0], 0, 1) >= 0.1] == 1.0).all()
+
+
+def test_adjusted_willingness_is_free_of_ability_where_willingness_only_follows_ability():
+    ability = np.linspace(0.05, 0.95, 200)
+    margins = 4 * ability - 2
+
+    adjusted = AdjustedWillingness((0.05, 0.95), (-1.8, 1.8), 0.0).adjusted(margins, ability)
+
+    assert np.abs(adjusted).max() < 1e-9

@@ -24,8 +24,14 @@ import numpy.typing as npt
 from scoring.errors import BundleError
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURE_NAMES
+from scoring.scores.calibration import SmoothMap, maps_from_json
 from scoring.scores.contributions import tables_where_possible, warm_up
+from scoring.scores.effects import LearnedEffects
+from scoring.scores.intervals import ReliabilityInterval, intervals_from_json
 from scoring.scores.leaf_tables import LeafTables
+from scoring.scores.payable import PayableBand, bands_from_json
+from scoring.scores.scorecard import Scorecard
+from scoring.scores.segments import AdjustedWillingness, adjusted_from_json
 from scoring.scores.targets import TargetDefinition
 
 MANIFEST: Final = "bundle.json"
@@ -52,8 +58,8 @@ class Bundle:
     boosters : mapping of str to lightgbm.Booster
         One per name in `MODEL_NAMES`, and every further model that the manifest lists.
     documents : mapping of str to JSON value
-        What goes with the models and is no booster: ``effects``, ``scorecard``, ``calibration``; a name that is absent was
-        not trained.
+        What goes with the models and is no booster: ``effects``, ``scorecard``, ``calibration``, ``intervals``; a name that is
+        absent was not trained.
     reference : array (n, n_features), float32, or None
         A few feature rows of training, drawn by a stable hash, against which reasons of the product are told.
     """
@@ -78,6 +84,46 @@ class Bundle:
             if built is not None:
                 warm_up(built)
         return tables
+
+    @cached_property
+    def effects(self) -> LearnedEffects | None:
+        """What contacts change, as the log of decisions taught it; None where only the dated prior is known."""
+        return LearnedEffects.from_json(self.documents["effects"]) if "effects" in self.documents else None
+
+    @cached_property
+    def scorecard(self) -> Scorecard | None:
+        """Challenger, and fallback where the models cannot run; None in a bundle without one."""
+        return Scorecard.from_json(self.documents["scorecard"]) if "scorecard" in self.documents else None
+
+    @cached_property
+    def calibration(self) -> dict[str, SmoothMap]:
+        """Smooth maps by model; a model without one is served as it is."""
+        return maps_from_json(self.documents.get("calibration"))
+
+    @cached_property
+    def intervals(self) -> dict[str, ReliabilityInterval]:
+        """Reliability intervals by model."""
+        return intervals_from_json(self.documents.get("intervals"))
+
+    @cached_property
+    def payable_bands(self) -> tuple[PayableBand, ...]:
+        """How the quantiles of the payable share are moved."""
+        return bands_from_json(self.manifest["payable"])
+
+    @cached_property
+    def adjusted_willingness(self) -> AdjustedWillingness:
+        """What is expected of an account's willingness, given its ability."""
+        return adjusted_from_json(self.manifest.get("adjusted_willingness"))
+
+    @property
+    def has_correlation_alarm(self) -> bool:
+        """Whether the two scores cannot be told apart in the portfolio that was trained on."""
+        return bool(self.manifest.get("score_correlation", {}).get("alarm", False))
+
+    def calibrated_margin(self, name: str, margin: Floats) -> Floats:
+        """Log-odds after the model's smooth map, where it has one."""
+        fitted = self.calibration.get(name)
+        return margin if fitted is None else fitted.margin(margin)
 
     def margin(self, name: str, values: npt.NDArray[np.float32]) -> Floats:
         """Raw model output, one per row; bit-equal whatever else is in the batch."""

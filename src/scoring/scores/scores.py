@@ -1,12 +1,15 @@
 """Scoring: from features to willingness, ability, amounts, segment and evidence state, with exact contributions.
 
-One function for a whole portfolio, one account in Python and one account over HTTP: the same numbers to the last bit.
+One function for a whole portfolio, one account in Python and one account over HTTP: the same numbers to the last bit. The numbers are
+columns of numpy arrays (`score_columns`), which is all that a request needs; `score` puts them into a frame for the nightly run.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,19 +18,56 @@ import numpy.typing as npt
 import pandas as pd
 
 from scoring.features.builder import FeatureFrame
-from scoring.features.registry import FEATURE_NAMES, FEATURES
+from scoring.features.registry import FEATURES
 from scoring.resources import data_folder
+from scoring.scores import effects
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.contributions import assert_additive, explained
-from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel, Evidence, Segment
+from scoring.scores.evidence import EVIDENCE_FEATURES, evidence_states, missing_evidence, told
+from scoring.scores.intervals import UNKNOWN
+from scoring.scores.log_odds import probability
+from scoring.scores.payable import payable_shares
+from scoring.scores.segments import SEGMENT_THRESHOLD, segments
+from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel
 
-SEGMENT_THRESHOLD: Final = 0.6
-"""A segment is reported only above this probability."""
-MINIMUM_ACCOUNT_AGE_DAYS: Final = 90
-MINIMUM_STATEMENTS: Final = 2
-DAYS_OF_A_YEAR: Final = 365
+__all__ = [
+    "EVIDENCE_FEATURES",
+    "SEGMENT_THRESHOLD",
+    "ChannelEffect",
+    "ScoreColumns",
+    "Scores",
+    "buckets",
+    "channel_effects",
+    "evidence",
+    "group_contributions",
+    "probability",
+    "score",
+    "score_columns",
+    "segments",
+]
 
 Floats = npt.NDArray[np.float64]
+Column = npt.NDArray[Any]
+POSITIONS_READ: Final = ("account_id", "dpd", "past_due_cents", "cure_amount_cents")
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """Scores of some accounts as arrays, in their order.
+
+    Attributes
+    ----------
+    columns : dict of str to array (n_accounts,)
+        As the columns of `Scores.table`.
+    margins : dict of str to array (n_accounts,)
+        Log-odds of the explained models, before calibration.
+    contributions : dict of str to array (n_accounts, n_features + 1)
+        Exact Shapley values on the margin scale, last column the expected margin; empty when not asked for.
+    """
+
+    columns: dict[str, Column]
+    margins: dict[str, Floats]
+    contributions: dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -39,9 +79,12 @@ class Scores:
     table : DataFrame, one row per account
         The columns of ``scores.parquet``: ``account_id``, ``as_of``, ``dpd``, ``bucket``, ``past_due_cents``,
         ``cure_amount_cents``, ``w_none``, ``w_logged``, ``w_<channel>``, ``ability``, ``p_full`` (all in [0, 1]),
-        ``payable_low_cents``, ``payable_mid_cents``, ``payable_high_cents`` (given a payment), ``segment``, ``evidence``.
+        ``payable_low_cents``, ``payable_mid_cents``, ``payable_high_cents`` (given a payment), ``segment``, ``evidence``; and
+        ``w_<channel>_error`` (standard error of its gain over ``w_none``), ``w_none_low``, ``w_none_high``, ``ability_low``,
+        ``ability_high`` (see `scoring.scores.intervals`), ``w_adjusted`` (log-odds w less what is expected at that ability),
+        ``evidence_missing`` (names separated by commas).
     margins : dict of str to array (n_accounts,)
-        Log-odds of the explained models.
+        Log-odds of the explained models, before calibration.
     contributions : dict of str to array (n_accounts, n_features + 1)
         Exact Shapley values on the margin scale, last column the expected margin; empty when not asked for.
     """
@@ -75,22 +118,6 @@ def channel_effects() -> dict[Channel, ChannelEffect]:
     return {channel: ChannelEffect(**raw["channels"][str(channel)]) for channel in CONTACT_CHANNELS}
 
 
-def probability(margin: Floats) -> Floats:
-    """Log-odds to probability, element by element with the same bits whatever the length of the array.
-
-    numpy's vectorised exp may differ in the last bit between its vector lanes and its remainder, so the array is padded
-    to whole lanes and every element takes the same path.
-
-    Examples
-    --------
-    >>> float(probability(np.array([0.0]))[0])
-    0.5
-    """
-    padded = np.zeros(-(-max(len(margin), 1) // 16) * 16)
-    padded[: len(margin)] = margin
-    return np.asarray(1.0 / (1.0 + np.exp(-padded)))[: len(margin)]
-
-
 def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = True, threads: int = 1) -> Scores:
     """Score every account of a frame.
 
@@ -112,56 +139,143 @@ def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = Tru
     ContributionsError
         ``contributions_do_not_add_up``: a defect; nothing is served.
     """
-    margins = {name: bundle.margin(name, frame.values) for name in EXPLAINED}
+    positions = {name: frame.positions[name].to_numpy() for name in POSITIONS_READ}
+    scored = score_columns(
+        bundle, frame.values, positions, frame.as_of, with_contributions=with_contributions, threads=threads
+    )
+    return Scores(frame, pd.DataFrame(scored.columns), scored.margins, scored.contributions)
+
+
+def score_columns(
+    bundle: Bundle,
+    values: npt.NDArray[np.float32],
+    positions: Mapping[str, Column],
+    as_of: date,
+    *,
+    with_contributions: bool = True,
+    threads: int = 1,
+) -> ScoreColumns:
+    """Score accounts given as arrays: what `score` does, without a frame, for requests of a few accounts.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    values : array (n_accounts, n_features), float32
+    positions : mapping of str to array (n_accounts,)
+        ``account_id``, ``dpd``, ``past_due_cents``, ``cure_amount_cents``.
+    as_of : date
+    with_contributions, threads
+        As `score`.
+
+    Returns
+    -------
+    ScoreColumns
+        Bit-equal to what `score` gives for the same accounts in any portfolio.
+
+    Raises
+    ------
+    ContributionsError
+        As `score`.
+    """
+    margins = {name: bundle.margin(name, values) for name in EXPLAINED}
     parts: dict[str, Floats] = {}
     if with_contributions:
         for name in EXPLAINED:
             parts[name] = explained(
-                bundle.boosters[name], bundle.leaf_tables[name], frame.values, threads=threads
+                bundle.boosters[name], bundle.leaf_tables[name], values, threads=threads
             ).contributions
             assert_additive(parts[name], margins[name])
-    return Scores(frame, _table(bundle, frame, margins), margins, parts)
-
-
-def _table(bundle: Bundle, frame: FeatureFrame, margins: dict[str, Floats]) -> pd.DataFrame:
-    at = frame.positions
-    logged = probability(margins["willingness"])
-    ability = probability(margins["ability"])
-    full = probability(bundle.margin("full_payment", frame.values))
-    low, mid, high = _payable_shares(bundle, frame)
-    owed = at["cure_amount_cents"].to_numpy(dtype=np.float64)
-    none = logged  # without randomised contacts in training, the logged policy is the best estimate of no contact
-    columns: dict[str, Any] = {
-        "account_id": at["account_id"].to_numpy(),
-        "as_of": np.full(len(frame), frame.as_of, dtype="datetime64[D]"),
-        "dpd": at["dpd"].to_numpy(dtype=np.int64),
-        "bucket": buckets(at["dpd"].to_numpy(dtype=np.int64)),
-        "past_due_cents": at["past_due_cents"].to_numpy(dtype=np.int64),
-        "cure_amount_cents": at["cure_amount_cents"].to_numpy(dtype=np.int64),
-        "w_none": none,
-        "w_logged": logged,
+    dpd = positions["dpd"].astype(np.int64, copy=False)
+    columns: dict[str, Column] = {
+        "account_id": positions["account_id"],
+        "as_of": np.full(len(values), as_of, dtype="datetime64[D]"),
+        "dpd": dpd,
+        "bucket": buckets(dpd),
+        "past_due_cents": positions["past_due_cents"].astype(np.int64, copy=False),
+        "cure_amount_cents": positions["cure_amount_cents"].astype(np.int64, copy=False),
     }
+    willingness = bundle.calibrated_margin("willingness", margins["willingness"])
+    columns |= _willingness(bundle, values, willingness)
+    columns |= _ability(bundle, values, margins["ability"], positions["cure_amount_cents"].astype(np.float64))
+    columns |= _evidence_and_segment(bundle, values, willingness, columns)
+    return ScoreColumns(columns, margins, parts)
+
+
+def _willingness(bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats) -> dict[str, Column]:
+    """Willingness under the logged policy, without contact and under each channel, and the interval of the second."""
+    learned, logged = bundle.effects, probability(margin)
+    under_actions = _prior_effects(logged) if learned is None else effects.apply(learned, values, margin).columns()
+    none = under_actions.pop("w_none")
+    low, high = bundle.intervals.get("willingness", UNKNOWN).around(margin if learned is None else log_odds(none))
+    return {
+        "w_none": none,
+        "w_none_low": np.minimum(low, none),
+        "w_none_high": np.maximum(high, none),
+        "w_logged": logged,
+        **under_actions,
+    }
+
+
+def _prior_effects(logged: Floats) -> dict[str, Column]:
+    """Without randomised contacts the logged policy is the best estimate of no contact, and the dated prior of a contact."""
+    found: dict[str, Column] = {"w_none": logged}
     for channel, effect in channel_effects().items():
-        columns[f"w_{channel}"] = np.clip(none + none * (1.0 - none) * effect.shift, 0.0, 1.0)
-    columns |= {
+        gain = logged * (1.0 - logged) * effect.shift
+        found[f"w_{channel}"] = np.clip(logged + gain, 0.0, 1.0)
+        found[f"w_{channel}_error"] = PRIOR_SPREAD * gain
+    return found
+
+
+PRIOR_SPREAD: Final = 0.5
+"""Standard error of a prior effect, as a share of it."""
+
+
+def log_odds(share: Floats) -> Floats:
+    """Log-odds of a probability, cut so that certainty stays finite; padded, so that an element's bits are its own.
+
+    >>> log_odds(np.array([0.5, 1.0])).round(2).tolist()
+    [0.0, 34.66]
+    """
+    padded = np.full(-(-max(len(share), 1) // 16) * 16, 0.5)
+    padded[: len(share)] = np.clip(share, 1e-15, 1.0 - 8.9e-16)
+    return np.asarray((np.log(padded) - np.log1p(-padded))[: len(share)])
+
+
+def _ability(bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats, owed: Floats) -> dict[str, Column]:
+    """Expected share of the cure amount, chance of all of it, and the payable amount, each given a payment."""
+    calibrated = bundle.calibrated_margin("ability", margin)
+    ability = probability(calibrated)
+    below, above = bundle.intervals.get("ability", UNKNOWN).around(calibrated)
+    full = probability(bundle.calibrated_margin("full_payment", bundle.margin("full_payment", values)))
+    low, mid, high = payable_shares(
+        bundle.payable_bands,
+        full,
+        *(bundle.margin(name, values) for name in ("share_low", "share_mid", "share_high")),
+    )
+    return {
         "ability": ability,
+        "ability_low": np.minimum(below, ability),
+        "ability_high": np.maximum(above, ability),
         "p_full": full,
         "payable_low_cents": np.round(low * owed).astype(np.int64),
         "payable_mid_cents": np.round(mid * owed).astype(np.int64),
         "payable_high_cents": np.round(high * owed).astype(np.int64),
-        "segment": segments(none, full, evidence(frame)),
-        "evidence": evidence(frame),
     }
-    return pd.DataFrame(columns)
 
 
-def _payable_shares(bundle: Bundle, frame: FeatureFrame) -> tuple[Floats, Floats, Floats]:
-    """Low, mid and high share of the cure amount, given a payment: quantile models widened by the conformal margin."""
-    widened = float(bundle.manifest["payable"]["conformal_margin"])
-    low = np.clip(bundle.margin("share_low", frame.values) - widened, 0.0, 1.0)
-    high = np.clip(bundle.margin("share_high", frame.values) + widened, 0.0, 1.0)
-    mid = np.clip(bundle.margin("share_mid", frame.values), low, np.maximum(low, high))
-    return low, mid, np.maximum(low, high)
+def _evidence_and_segment(
+    bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats, columns: Mapping[str, Column]
+) -> dict[str, Column]:
+    missing = missing_evidence(values)
+    state = evidence_states(missing)
+    adjustment = bundle.adjusted_willingness
+    adjusted = adjustment.adjusted(margin, columns["ability"])
+    return {
+        "w_adjusted": adjusted,
+        "segment": segments(adjustment.willing(adjusted), columns["p_full"], state, alarm=bundle.has_correlation_alarm),
+        "evidence": state,
+        "evidence_missing": told(missing),
+    }
 
 
 def buckets(dpd: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
@@ -170,48 +284,16 @@ def buckets(dpd: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     >>> buckets(np.array([0, 1, 30, 400])).tolist()
     ['CURRENT', 'M1', 'M2', 'CHARGE_OFF_DUE']
     """
-    first = np.array(list(BUCKET_FIRST_DPD.values()))
-    names = np.array([str(bucket) for bucket in Bucket], dtype=object)
-    return names[np.searchsorted(first, dpd, side="right") - 1]
+    return np.asarray(_BUCKET_NAMES[np.searchsorted(_BUCKET_FIRST, dpd, side="right") - 1])
+
+
+_BUCKET_FIRST: Final = np.array(list(BUCKET_FIRST_DPD.values()))
+_BUCKET_NAMES: Final = np.array([str(bucket) for bucket in Bucket], dtype=object)
 
 
 def evidence(frame: FeatureFrame) -> npt.NDArray[np.object_]:
-    """Whether each account's history is enough to speak about the customer.
-
-    Insufficient: opened less than 90 days ago, fewer than two statements in a year, or neither a payment in a year nor any
-    visible inflow known. Then the treatment asks for the reason instead of assuming one.
-    """
-    at = {name: frame.values[:, FEATURE_NAMES.index(name)] for name in EVIDENCE_FEATURES}
-    young = at["account_age_days"] < MINIMUM_ACCOUNT_AGE_DAYS
-    short = ~(at["n_statements_365d"] >= MINIMUM_STATEMENTS)
-    silent = ~(at["days_since_last_payment"] < DAYS_OF_A_YEAR) & ~(at["inflow_months_seen_180d"] > 0)
-    return np.where(young | short | silent, str(Evidence.INSUFFICIENT), str(Evidence.SUFFICIENT)).astype(object)
-
-
-_CELLS: Final = (Segment.WILLING_ABLE, Segment.WILLING_UNABLE, Segment.UNWILLING_ABLE, Segment.UNWILLING_UNABLE)
-EVIDENCE_FEATURES: Final = (
-    "account_age_days",
-    "n_statements_365d",
-    "days_since_last_payment",
-    "inflow_months_seen_180d",
-)
-
-
-def segments(willing: Floats, full: Floats, evidence_state: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """The cell of willing x able whose probability exceeds 0.6; undetermined otherwise, or without enough evidence.
-
-    Able means: able to cure in full given a payment. For the unwilling half this extrapolates from payers.
-
-    Examples
-    --------
-    >>> segments(np.array([0.9, 0.9, 0.5]), np.array([0.9, 0.1, 0.5]), np.array(["sufficient"] * 3, dtype=object)).tolist()
-    ['willing_able', 'willing_unable', 'undetermined']
-    """
-    cells = np.stack([willing * full, willing * (1 - full), (1 - willing) * full, (1 - willing) * (1 - full)])
-    names = np.array([str(segment) for segment in _CELLS], dtype=object)
-    best = cells.argmax(axis=0)
-    sure = (cells.max(axis=0) > SEGMENT_THRESHOLD) & (evidence_state == str(Evidence.SUFFICIENT))
-    return np.where(sure, names[best], str(Segment.UNDETERMINED)).astype(object)
+    """Whether each account's history is enough to speak about the customer; `scoring.scores.evidence` says what is asked."""
+    return evidence_states(missing_evidence(frame.values))
 
 
 def group_contributions(parts: Floats) -> tuple[list[str], Floats]:
