@@ -16,27 +16,30 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+import pandas as pd
+from scipy.stats import chi2, norm
 
 from scoring.scores.effects import (
     CONSTANT,
     MARGIN,
+    UNCONNECTED,
     ChannelShift,
     Factor,
     LearnedEffects,
     Modifier,
     Shift,
     Status,
+    prior_coefficients,
     prior_effects,
 )
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from training.effects_data import ACTIONS, LoggedDecisions
-from training.effects_fit import PASSES, Floats, Posterior, Rows, Sums, channel_prior, posterior, sums
+from training.effects_fit import PASSES, Floats, Posterior, Prior, Rows, Sums, channel_prior, posterior, sums
 
 MODIFIERS: Final = (
     CONSTANT,
     Modifier("open outcome", (Factor(MARGIN, "line", 0.5, 1.5),)),
-    Modifier("calls do not connect", (Factor("not_connected_share_180d", "line", 0.0, 0.5),)),
+    UNCONNECTED,
     Modifier("answers calls", (Factor("call_answer_share_90d", "line", 0.2, 0.2),)),
     Modifier("no talk for 14 days", (Factor("days_since_conversation", "above", 14.0, missing=1.0),)),
     Modifier("high utilisation", (Factor("utilisation", "above", 0.6),)),
@@ -46,7 +49,7 @@ MODIFIERS: Final = (
 LEVEL: Final = (
     CONSTANT,
     Modifier("margin", (Factor(MARGIN, "line", 0.5, 1.5),)),
-    *(Modifier(f"dpd above {days}", (Factor("dpd", "above", float(days)),)) for days in (29, 59, 89)),
+    *(Modifier(f"dpd above {days}", (Factor("dpd", "above", float(days)),)) for days in (29, 59, 89, 149)),
 )
 """What the level under no contact may depend on."""
 
@@ -60,8 +63,10 @@ CLIP: Final = 20.0
 """No weight counts more than this many times the median of its action."""
 NULL_PRIOR: Final = 0.1
 """Chance, before the log is seen, that no contact changes anything."""
-TRUST_LEVEL: Final = 0.001
+TRUST_LEVEL: Final = 0.01
 """Regimes that agree would differ as much less often than this."""
+BALANCE_LEVEL: Final = 1e-4
+"""Propensities that are what they say would miss their sum as much less often than this."""
 LEAST_SAMPLE: Final = 30.0
 LEAST_OVERLAP: Final = 0.3
 
@@ -71,9 +76,8 @@ class _Fitted:
     quiet: Sums
     policy: Sums | None
     kappa: float
-    spread: tuple[float, float, float]
+    prior: Prior
     found: Posterior
-    log_evidence: float
 
 
 def fit_effects(
@@ -105,13 +109,13 @@ def fit_effects(
     """
     if decisions is None or margin is None or not len(decisions):
         return prior_effects(prior)
-    anchors = np.array([prior[channel] for channel in CONTACT_CHANNELS])
+    means = np.stack([prior_coefficients(channel, prior[channel], modifiers) for channel in CONTACT_CHANNELS])
     is_quiet = _is_quiet(decisions)
     quiet = _rows(decisions, margin, is_quiet, modifiers)
     policy = _rows(decisions, margin, ~is_quiet, modifiers)
-    trust = _compare(quiet, policy, anchors)
+    trust = _compare(decisions, quiet, policy, means)
     used = trust["agree"] if use_policy_rows is None else use_policy_rows
-    fitted = _fit(quiet, policy if used else None, anchors)
+    fitted = _fit(quiet, policy if used else None, means)
     return _effects(fitted, decisions, is_quiet, bool(used), trust, prior, modifiers)
 
 
@@ -130,10 +134,12 @@ def _rows(
     values = decisions.values[chosen]
     # At apply time features are of the evening before: one day old.
     age = (part["age_days"].to_numpy(dtype=np.float64) - 1.0) / 10.0
+    decided = decisions.rows["decided_at"]
+    years = ((part["decided_at"] - decided.max()) / pd.Timedelta(days=365)).to_numpy(dtype=np.float64)
     action = part["action"].to_numpy(dtype=np.int64)
     return Rows(
         offset,
-        np.column_stack([*(each.value(values, offset) for each in LEVEL), age]),
+        np.column_stack([*(each.value(values, offset) for each in LEVEL), age, years]),
         np.column_stack([each.value(values, offset) for each in modifiers]),
         action,
         part["pays"].to_numpy(dtype=np.float64),
@@ -156,24 +162,44 @@ def _weights(decisions: LoggedDecisions, action: npt.NDArray[np.int64]) -> Float
     return np.asarray(raw)
 
 
-def _fit(quiet: Rows, policy: Rows | None, anchors: Floats) -> _Fitted:
-    n_m = quiet.modifiers.shape[1]
-    shifts = channel_prior(anchors, n_m, *SPREADS[0]).mean
-    kappa, spread = 1.0, SPREADS[0]
+def _fit(quiet: Rows, policy: Rows | None, means: Floats) -> _Fitted:
+    shifts, kappa = means.ravel(), 1.0
     levels = [np.zeros(rows.baseline.shape[1]) for rows in (quiet, policy or quiet)]
-    for turn in range(PASSES):
+    for _ in range(PASSES):
         of_quiet = sums(quiet, len(ACTIONS), levels[0], shifts)
         of_policy = None if policy is None else sums(policy, len(ACTIONS), levels[1], kappa * shifts)
-        if turn < 2:  # the prior's width is settled once the level is
-            kappa, spread = _best(of_quiet, of_policy, anchors, n_m)
-        found = posterior(*_together(of_quiet, of_policy, kappa), channel_prior(anchors, n_m, *spread))
+        kappa, prior, found = _averaged(of_quiet, of_policy, means)
         shifts = found.mean
         levels[0] = of_quiet.baseline(shifts)
         if of_policy is not None:
             levels[1] = of_policy.baseline(kappa * shifts)
-    tried = [each[0] for each in _tried(of_quiet, of_policy, anchors, n_m)]
-    average = float(np.logaddexp.reduce(tried) - np.log(len(tried)))
-    return _Fitted(of_quiet, of_policy, kappa, spread, found, average)
+    return _Fitted(of_quiet, of_policy, kappa, prior, found)
+
+
+def _averaged(quiet: Sums, policy: Sums | None, means: Floats) -> tuple[float, Prior, Posterior]:
+    """Posterior over all priors and shares tried, each weighed by its evidence."""
+    tried = []
+    for kappa in KAPPAS if policy is not None else (1.0,):
+        information = _together(quiet, policy, kappa)
+        for spread in SPREADS:
+            prior = channel_prior(means, *spread)
+            tried.append((kappa, prior, posterior(*information, prior)))
+    evidence = np.array([found.log_evidence for _, _, found in tried])
+    total = np.logaddexp.reduce(evidence)
+    share = np.exp(evidence - total)
+    mean = sum(w * found.mean for w, (_, _, found) in zip(share, tried, strict=True))
+    spread_of = sum(
+        w * (found.covariance + np.outer(found.mean - mean, found.mean - mean))
+        for w, (_, _, found) in zip(share, tried, strict=True)
+    )
+    before = sum(w * prior.covariance for w, (_, prior, _) in zip(share, tried, strict=True))
+    kappa = float(sum(w * each for w, (each, _, _) in zip(share, tried, strict=True)))
+    average = float(total - np.log(len(tried)))
+    return (
+        kappa,
+        Prior(tried[0][1].mean, np.asarray(before)),
+        Posterior(np.asarray(mean), np.asarray(spread_of), average),
+    )
 
 
 def _together(quiet: Sums, policy: Sums | None, kappa: float) -> tuple[Floats, Floats]:
@@ -188,50 +214,56 @@ def _together(quiet: Sums, policy: Sums | None, kappa: float) -> tuple[Floats, F
     return precision + kappa**2 * (other + other.T) / 2, moment + kappa * other_moment
 
 
-def _tried(
-    quiet: Sums, policy: Sums | None, anchors: Floats, n_m: int
-) -> list[tuple[float, float, tuple[float, float, float]]]:
-    kappas = KAPPAS if policy is not None else (1.0,)
-    found = []
-    for kappa in kappas:
-        information = _together(quiet, policy, kappa)
-        for spread in SPREADS:
-            found.append((posterior(*information, channel_prior(anchors, n_m, *spread)).log_evidence, kappa, spread))
+def _compare(decisions: LoggedDecisions, quiet: Rows, policy: Rows, means: Floats) -> dict[str, Any]:
+    """Whether the policy's rows may be believed: their propensities add up, and they tell a share of what the others tell."""
+    balance = propensity_balance(decisions)
+    p_balance = float(min(1.0, len(balance) * 2 * norm.sf(max(map(abs, balance.values()), default=0.0))))
+    told: dict[str, Any] = {"propensity_balance": balance, "p_balance": p_balance, "p_outcomes": 1.0}
+    if len(quiet.pays) and len(policy.pays):
+        told |= _outcomes_agree(quiet, policy, means)
+    return {"agree": p_balance >= BALANCE_LEVEL and told["p_outcomes"] >= TRUST_LEVEL, **told}
+
+
+def propensity_balance(decisions: LoggedDecisions) -> dict[str, float]:
+    """For each action, by how many standard errors the sum of one over its propensities misses the number of rows it was lawful in.
+
+    Their expectations are equal where the logged propensity is the chance with which the action was really taken. Outcomes are not
+    looked at. Large values: somebody decides by what is not in the log.
+    """
+    drawn = decisions.take(~decisions.rows["is_holdout"].to_numpy(dtype=bool))
+    action, lawful = drawn.rows["action"].to_numpy(), drawn.lawful().sum(axis=0)
+    chance = np.maximum(drawn.rows["propensity"].to_numpy(dtype=np.float64), 1e-4)
+    found = {}
+    for place, name in enumerate(ACTIONS):
+        own = chance[action == place]
+        error = float(np.sqrt(((1 - own) / own**2).sum()))
+        if len(own) >= LEAST_SAMPLE and error > 0:
+            found[str(name)] = float((1 / own).sum() - lawful[place]) / error
     return found
 
 
-def _best(quiet: Sums, policy: Sums | None, anchors: Floats, n_m: int) -> tuple[float, tuple[float, float, float]]:
-    _, kappa, spread = max(_tried(quiet, policy, anchors, n_m))
-    return kappa, spread
-
-
-def _compare(quiet: Rows, policy: Rows, anchors: Floats) -> dict[str, Any]:
-    """Whether the policy's rows tell a share of what prior and quiet rows tell: average shifts, without modifiers."""
-    if not len(quiet.pays) or not len(policy.pays):
-        return {"agree": True, "statistic": 0.0, "p_value": 1.0}
+def _outcomes_agree(quiet: Rows, policy: Rows, means: Floats) -> dict[str, Any]:
+    """Average shifts of the policy's rows against those of prior and quiet rows, up to one common share."""
     flat_quiet, flat_policy = (
         Rows(rows.offset, rows.baseline, rows.modifiers[:, :1], rows.action, rows.pays, rows.weight)
         for rows in (quiet, policy)
     )
-    told = _fit(flat_quiet, None, anchors).found
+    told = _fit(flat_quiet, None, means[:, :1]).found
     level, shifts = np.zeros(policy.baseline.shape[1]), told.mean
     for _ in range(PASSES):
         seen = sums(flat_policy, len(ACTIONS), level, shifts)
         precision, moment = seen.shifts()
-        shifts = np.linalg.solve(precision + 1e-6 * np.eye(len(moment)), moment)
+        noise = np.linalg.inv(precision + 1e-6 * np.eye(len(moment)))
+        shifts = noise @ moment
         level = seen.baseline(shifts)
-    noise = np.linalg.inv(precision + 1e-6 * np.eye(len(moment)))
     tolerance = (2 * REGIME_SPREAD) ** 2 * np.eye(len(moment))
     best = np.inf
     for kappa in np.linspace(0.3, 1.1, 17):
         apart = shifts - kappa * told.mean
         spread = noise + kappa**2 * told.covariance + tolerance
         best = min(best, float(apart @ np.linalg.solve(spread, apart)))
-    p_value = float(chi2.sf(best, len(moment)))
     return {
-        "agree": p_value >= TRUST_LEVEL,
-        "statistic": best,
-        "p_value": p_value,
+        "p_outcomes": float(chi2.sf(best, len(moment))),
         "policy_shifts": dict(zip(map(str, CONTACT_CHANNELS), shifts.tolist(), strict=True)),
         "quiet_shifts": dict(zip(map(str, CONTACT_CHANNELS), told.mean.tolist(), strict=True)),
     }
@@ -247,14 +279,14 @@ def _effects(
     modifiers: Sequence[Modifier],
 ) -> LearnedEffects:
     n_m = len(modifiers)
-    p_null = NULL_PRIOR / (NULL_PRIOR + (1 - NULL_PRIOR) * float(np.exp(min(fitted.log_evidence, 700.0))))
+    p_null = NULL_PRIOR / (NULL_PRIOR + (1 - NULL_PRIOR) * float(np.exp(min(fitted.found.log_evidence, 700.0))))
     is_null = p_null > 0.5
     shifts = np.zeros_like(fitted.found.mean) if is_null else fitted.found.mean
     level = fitted.quiet.baseline(shifts)
     sure = fitted.quiet.baseline_covariance()
     n = len(LEVEL)
     none = Shift(LEVEL, tuple(level[:n].tolist()), _rows_of(sure[:n, :n]))
-    before = channel_prior(np.array([prior[c] for c in CONTACT_CHANNELS]), n_m, *fitted.spread).covariance
+    before = fitted.prior.covariance
     rows = decisions.rows[is_quiet] if not used else decisions.rows
     weights = _weights(decisions if used else decisions.take(is_quiet), rows["action"].to_numpy(dtype=np.int64))
     mean_modifier = np.array([1.0, *_means(decisions, modifiers[1:])])
@@ -290,7 +322,6 @@ def _effects(
         "uses_policy_rows": used,
         "trust": trust,
         "share_of_effect_in_policy_rows": fitted.kappa,
-        "spread": list(fitted.spread),
         "p_null": p_null,
     }
     return LearnedEffects(none, channels, facts)

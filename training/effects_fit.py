@@ -18,7 +18,8 @@ Ints = npt.NDArray[np.int64]
 
 PASSES: Final = 4
 """Newton steps; the fit moves by less than a thousandth of a standard error after three."""
-_VAGUE: Final = 10.0
+LEVEL_SPREAD: Final = 0.3
+"""Spread, before the log is seen, of what the baseline adds to the logged score beyond its constant."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Sums:
     def shifts(self) -> tuple[Floats, Floats]:
         """The information about the shifts alone, whatever the baseline is."""
         n = self.n_baseline
-        inside = self.precision[:n, :n] + np.eye(n) / _VAGUE**2
+        inside = self._inside()
         solved = np.linalg.solve(inside, np.column_stack([self.precision[:n, n:], self.moment[:n]]))
         across = self.precision[n:, :n]
         return self.precision[n:, n:] - across @ solved[:, :-1], self.moment[n:] - across @ solved[:, -1]
@@ -67,13 +68,18 @@ class Sums:
     def baseline(self, shifts: Floats) -> Floats:
         """The best baseline under given shifts."""
         n = self.n_baseline
-        inside = self.precision[:n, :n] + np.eye(n) / _VAGUE**2
-        return np.asarray(np.linalg.solve(inside, self.moment[:n] - self.precision[:n, n:] @ shifts))
+        return np.asarray(np.linalg.solve(self._inside(), self.moment[:n] - self.precision[:n, n:] @ shifts))
 
     def baseline_covariance(self) -> Floats:
         """Of the baseline's coefficients, shifts being known."""
+        return np.asarray(np.linalg.inv(self._inside()))
+
+    def _inside(self) -> Floats:
+        """Information about the baseline alone, its prior included."""
         n = self.n_baseline
-        return np.asarray(np.linalg.inv(self.precision[:n, :n] + np.eye(n) / _VAGUE**2))
+        spread = np.full(n, LEVEL_SPREAD)
+        spread[0] = 1.0
+        return np.asarray(self.precision[:n, :n] + np.diag(spread**-2.0))
 
 
 def sums(rows: Rows, n_actions: int, baseline: Floats, shifts: Floats) -> Sums:
@@ -138,7 +144,7 @@ def posterior(precision: Floats, moment: Floats, prior: Prior) -> Posterior:
     return Posterior(mean, covariance, float(fit - log_size / 2))
 
 
-def channel_prior(anchors: Floats, n_modifiers: int, common: float, modifying: float, apart: float) -> Prior:
+def channel_prior(means: Floats, common: float, modifying: float, apart: float) -> Prior:
     """Shifts scaled by what is common to all channels, with a part of each channel's own.
 
     The constant of a channel is its anchor times a common factor (mean 1, spread ``common``) plus its own part (spread ``apart``
@@ -146,15 +152,15 @@ def channel_prior(anchors: Floats, n_modifiers: int, common: float, modifying: f
 
     Parameters
     ----------
-    anchors : array (n_channels,)
-        The dated prior's shifts; a channel without one has size `LEAST_SIZE`.
+    means : array (n_channels, n_modifiers)
+        Coefficients before anything is learned, the constant first: the dated prior's shift gives a channel its size, at least
+        `LEAST_SIZE`.
     common, modifying, apart : float
         Shares of a channel's size.
     """
+    anchors = means[:, 0]
     size = np.maximum(np.abs(anchors), LEAST_SIZE)
-    n_channels = len(anchors)
-    mean = np.zeros((n_channels, n_modifiers))
-    mean[:, 0] = anchors
+    n_channels, n_modifiers = means.shape
     covariance = np.zeros((n_channels, n_modifiers, n_channels, n_modifiers))
     together, alone = np.outer(size, size), np.diag(size**2)
     for k in range(n_modifiers):
@@ -162,7 +168,7 @@ def channel_prior(anchors: Floats, n_modifiers: int, common: float, modifying: f
         own = apart if k == 0 else max(apart, modifying)
         covariance[:, k, :, k] = shared + own * own * alone
     flat = n_channels * n_modifiers
-    return Prior(mean.ravel(), covariance.reshape(flat, flat))
+    return Prior(means.ravel(), covariance.reshape(flat, flat))
 
 
 LEAST_SIZE: Final = 0.05

@@ -9,7 +9,7 @@ Everything is element by element: an account alone gets the same bits as in a po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any, Final, Literal
@@ -266,6 +266,27 @@ class Applied:
 
 
 CONSTANT: Final = Modifier("constant", ())
+UNCONNECTED: Final = Modifier("calls do not connect", (Factor("not_connected_share_180d", "line", 0.0, 1.0),))
+"""Share of calls that could not be connected."""
+VOICE_CHANNELS: Final = (Channel.AI_VOICE, Channel.AGENT_CALL)
+"""Channels of which `UNCONNECTED` takes its share even before anything is learned: a call that does not connect changes nothing."""
+
+
+def prior_coefficients(channel: Channel, shift: float, modifiers: Sequence[Modifier]) -> Floats:
+    """Coefficients of a channel before anything is learned: the dated shift, for voice channels times the share that connects.
+
+    Examples
+    --------
+    >>> prior_coefficients(Channel.AGENT_CALL, 0.3, (CONSTANT, UNCONNECTED)).tolist()
+    [0.3, -0.3]
+    """
+    found = np.zeros(len(modifiers))
+    for place, modifier in enumerate(modifiers):
+        if modifier == CONSTANT:
+            found[place] = shift
+        elif modifier == UNCONNECTED and channel in VOICE_CHANNELS:
+            found[place] = -shift
+    return found
 
 
 def prior_effects(shifts: Mapping[Channel, float], *, spread: float = 0.5) -> LearnedEffects:
@@ -285,15 +306,14 @@ def prior_effects(shifts: Mapping[Channel, float], *, spread: float = 0.5) -> Le
     >>> round(float(found.w[Channel.AGENT_CALL][0]), 3), found.sources[Channel.AGENT_CALL]
     (0.574, 'prior')
     """
-    channels: dict[Channel, ChannelShift] = {
-        channel: ChannelShift(
-            Shift((CONSTANT,), (shifts[channel],), (((spread * shifts[channel]) ** 2,),)),
-            prior=shifts[channel],
-            status="prior",
-        )
-        for channel in CONTACT_CHANNELS
-        if channel in shifts
-    }
+    channels: dict[Channel, ChannelShift] = {}
+    for channel in CONTACT_CHANNELS:
+        if channel in shifts:
+            modifiers = (CONSTANT, UNCONNECTED) if channel in VOICE_CHANNELS else (CONSTANT,)
+            coefficients = prior_coefficients(channel, shifts[channel], modifiers)
+            covariance = spread**2 * np.outer(coefficients, coefficients)
+            shift = Shift(modifiers, tuple(coefficients.tolist()), tuple(map(tuple, covariance.tolist())))
+            channels[channel] = ChannelShift(shift, prior=shifts[channel], status="prior")
     return LearnedEffects(Shift((CONSTANT,), (0.0,), ((0.0,),)), channels)
 
 
