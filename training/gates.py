@@ -5,15 +5,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-GATES = Path(__file__).parent / "gates.toml"
+GATES: Final = Path(__file__).parent / "gates.toml"
+SEVERITIES: Final = ("error", "warning", "info")
 
 
 @dataclass(frozen=True, slots=True)
 class GateFinding:
-    """One gate that did not pass: ``severity`` is ``error`` (refuses) or ``warning`` (is shown)."""
+    """One gate that did not pass: ``severity`` is ``error`` (refuses), ``warning`` (is shown) or ``info`` (is counted)."""
 
     gate: str
     severity: str
@@ -28,14 +30,15 @@ def gate_findings(
     Parameters
     ----------
     figures : mapping of str to float
-        Overall test metrics of a run.
+        Overall test metrics of a run, and its facts under dotted paths (`training.report.judging.flat`).
     gates : mapping, optional
         As in ``training/gates.toml``, which is the default.
 
     Returns
     -------
     list of GateFinding
-        Empty when everything passed. A figure that the run could not give fails its gate: unknown is not good.
+        Empty when everything passed; errors first. A figure that the run could not give fails its gate: unknown is not good. Where a
+        gate is ``optional`` (there may be no champion yet), an absent figure passes.
 
     Examples
     --------
@@ -44,19 +47,25 @@ def gate_findings(
     []
     >>> gate_findings({}, gate)[0].message
     'willingness_auc was not measured, 0.6 or more is asked: too weak.'
+    >>> gate = {"cash": {"metric": "cash.*.cash_ratio", "low": 0.9, "why": "short"}}
+    >>> gate_findings({"cash.M1.cash_ratio": 1.0, "cash.M2.cash_ratio": 0.5, "cash.M3.cash_ratio": 0.7}, gate)[0].message
+    'cash.M2.cash_ratio is 0.5, cash.M3.cash_ratio is 0.7, 0.9 or more is asked: short.'
     """
     if gates is None:
         gates = tomllib.loads(GATES.read_text(encoding="utf-8"))["gates"]
     found = []
     for name, gate in gates.items():
-        value = figures.get(gate["metric"])
         low, high = gate.get("low"), gate.get("high")
-        asked = f"{low} or more" if low is not None else f"{high} or less"
-        if value is None:
-            seen = f"{gate['metric']} was not measured"
-        elif (low is not None and value < low) or (high is not None and value > high):
-            seen = f"{gate['metric']} is {value:.4g}"
-        else:
-            continue
-        found.append(GateFinding(name, gate.get("severity", "error"), f"{seen}, {asked} is asked: {gate['why']}."))
-    return found
+        values = {key: value for key, value in figures.items() if fnmatchcase(key, gate["metric"])}
+        off = [
+            f"{key} is {value:.4g}"
+            for key, value in values.items()
+            if (low is not None and not value >= low) or (high is not None and not value <= high)
+        ]
+        if not values and not gate.get("optional", False):
+            off = [f"{gate['metric']} was not measured"]
+        if off:
+            asked = f"{low} or more" if low is not None else f"{high} or less"
+            message = f"{', '.join(off)}, {asked} is asked: {gate['why']}."
+            found.append(GateFinding(name, gate.get("severity", "error"), message))
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -1,110 +1,402 @@
-"""Plots a person wants to see after a training run: reliability, capture, score distributions, reasons by group, buckets."""
+"""Plots a person wants to see after a training run: one function, one figure; colours that the colour-blind can tell apart."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from scoring.scores.scores import Scores, group_contributions
+from scoring.features.registry import FEATURES
+from scoring.scores.scores import Scores, buckets, group_contributions
+from scoring.vocabulary import Bucket
 from training.evaluation import calibration, capped_money, rules
+from training.report.null import null_band
 
 matplotlib.use("Agg")
-_RULE_NAMES = {
+BLUE: Final = "#1b5e8c"
+ORANGE: Final = "#d1730f"
+GREY: Final = "0.55"
+_RULE_NAMES: Final = {
     "expected": "w x A x D",
+    "p_1_p_ad": "P(1-P) x A x D",
+    "p_x_balance": "P x balance",
     "balance": "balance",
-    "willingness": "willingness alone",
+    "willingness": "P alone",
     "dpd": "days past due",
 }
+_RULE_COLOURS: Final = (BLUE, "#56a3d9", ORANGE, "#e8b04b", "#2f8f6b", "0.45")
+SHAP_ROWS: Final = 1500
+LEFT: Final = "current\nor left"
 
 
-def reliability(table: pd.DataFrame) -> Figure:
-    """Predicted against seen, willingness and ability side by side, in ten bands of equal size."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+def reliability(table: pd.DataFrame, *, seed: int = 0) -> Figure:
+    """Predicted against seen in ten bands of equal size; the band is where 95 % of perfectly calibrated models would lie."""
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     payers = table[table["share"].notna()]
-    panels: tuple[tuple[str, Any, Any], ...] = (
-        ("willingness: P(token payment)", table["w_logged"].to_numpy(), table["willingness"].to_numpy()),
-        ("ability: share of cure amount, payers", payers["ability"].to_numpy(), payers["share"].to_numpy()),
+    panels: tuple[tuple[str, Any, Any, bool], ...] = (
+        ("willingness: P(token payment)", table["w_logged"].to_numpy(), table["willingness"].to_numpy(), True),
+        ("ability: share of the cure amount, payers", payers["ability"].to_numpy(), payers["share"].to_numpy(), False),
     )
-    for place, (title, predicted, seen) in enumerate(panels):
+    for place, (title, predicted, seen, is_probability) in enumerate(panels):
         axes = figure.add_subplot(1, 2, place + 1)
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="perfect")
+        axes.plot([0, 1], [0, 1], color="0.75", linewidth=1)
         if len(predicted):
-            bands = calibration(predicted, seen)
-            axes.plot(bands["predicted"], bands["seen"], "o-", color="#1b5e8c", label=f"test, n = {len(predicted):,}")
-        axes.set(title=title, xlabel="predicted", ylabel="seen", xlim=(0, 1), ylim=(0, 1))
-        axes.legend(frameon=False)
+            told = calibration(predicted, seen)
+            if is_probability and len(predicted) >= 20:
+                null = null_band(predicted, seed=seed)
+                axes.fill_between(
+                    null["predicted"], null["low"], null["high"], color="0.85", label="a perfect model, 95 %"
+                )
+            axes.plot(told["predicted"], told["seen"], "o-", color=BLUE, label=f"test, n = {len(predicted):,}")
+        axes.set(title=title, xlabel="predicted", ylabel="seen", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.legend(frameon=False, loc="upper left")
     return figure
 
 
 def capture(table: pd.DataFrame) -> Figure:
-    """Share of the money paid against the share of accounts worked, by each rule."""
-    figure = Figure(figsize=(6, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    """Left: share of the money against the share of accounts worked. Right: money per account worked, over the average."""
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
     money = capped_money(table)
     worked = np.arange(1, len(table) + 1) / max(len(table), 1)
-    for rule, order in rules(table).items():
-        gathered = np.cumsum(money[np.argsort(-order, kind="stable")]) / max(money.sum(), 1.0)
-        axes.plot(worked, gathered, label=_RULE_NAMES[rule])
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="random")
-    axes.set(
-        title="money paid by the accounts worked first",
-        xlabel="share of accounts",
-        ylabel="share of money",
-        xlim=(0, 1),
-        ylim=(0, 1),
+    orders = rules(table)
+    for (rule, label), colour in zip(_RULE_NAMES.items(), _RULE_COLOURS, strict=True):
+        gathered = np.cumsum(money[np.argsort(-orders[rule], kind="stable")]) / max(money.sum(), 1.0)
+        width = 2.2 if rule == "expected" else 1.2
+        left.plot(worked, gathered, label=label, color=colour, linewidth=width)
+        start = max(len(worked) // 50, 1)
+        right.plot(worked[start:], (gathered / worked)[start:], color=colour, linewidth=width)
+    best = np.cumsum(np.sort(money)[::-1]) / max(money.sum(), 1.0)
+    left.plot(worked, best, color="0.2", linewidth=1, linestyle=":", label="hindsight")
+    left.plot([0, 1], [0, 1], color="0.75", linewidth=1, label="random")
+    left.set(
+        title="capture: money paid by the accounts worked first", xlabel="share of accounts", ylabel="share of money"
     )
-    axes.legend(frameon=False)
+    left.set(xlim=(0, 1), ylim=(0, 1))
+    left.legend(frameon=False, loc="lower right", fontsize=9)
+    right.axhline(1.0, color="0.75", linewidth=1)
+    right.set(
+        title="gain: money per account worked, average = 1", xlabel="share of accounts", ylabel="times the average"
+    )
+    right.set(xlim=(0, 1), ylim=(0, None))
     return figure
 
 
 def distributions(table: pd.DataFrame) -> Figure:
-    """How the two scores spread, and how they go together."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    left = figure.add_subplot(1, 2, 1)
-    left.hist(table["w_logged"], bins=30, range=(0, 1), alpha=0.6, label="willingness")
-    left.hist(table["ability"], bins=30, range=(0, 1), alpha=0.6, label="ability")
-    left.set(title="score distributions", xlabel="score", ylabel="accounts")
-    left.legend(frameon=False)
-    right = figure.add_subplot(1, 2, 2)
-    right.scatter(table["w_logged"], table["ability"], s=4, alpha=0.3)
-    right.set(title="willingness against ability", xlabel="willingness", ylabel="ability", xlim=(0, 1), ylim=(0, 1))
+    """How the two scores spread by what happened, and how they go together."""
+    figure = Figure(figsize=(12, 4.0), layout="constrained")
+    edges = [step / 30 for step in range(31)]
+    paid = table["willingness"].to_numpy() == 1.0
+    one = figure.add_subplot(1, 3, 1)
+    for mask, label, colour in ((paid, "paid a token", BLUE), (~paid, "did not", ORANGE)):
+        one.hist(table["w_logged"][mask], bins=edges, alpha=0.6, label=f"{label} ({mask.sum():,})", color=colour)
+    one.set(title="willingness", xlabel="P(token payment)", ylabel="accounts")
+    one.legend(frameon=False)
+    two = figure.add_subplot(1, 3, 2)
+    payers = table["share"].notna().to_numpy()
+    two.hist(table["ability"][payers], bins=edges, alpha=0.6, label="predicted, payers", color=BLUE)
+    two.hist(table["share"][payers], bins=edges, histtype="step", label="share they paid", color=ORANGE, linewidth=1.5)
+    two.set(title="ability", xlabel="share of the cure amount", ylabel="accounts")
+    two.legend(frameon=False)
+    three = figure.add_subplot(1, 3, 3)
+    if len(table):
+        drawn = three.hexbin(
+            table["w_logged"], table["ability"], gridsize=28, extent=(0, 1, 0, 1), mincnt=1, cmap="Blues"
+        )
+        figure.colorbar(drawn, ax=three, label="accounts")
+    together = np.corrcoef(table["w_logged"], table["ability"])[0, 1] if len(table) > 2 else float("nan")
+    three.set(
+        title=f"both scores, correlation {together:.2f}",
+        xlabel="willingness",
+        ylabel="ability",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
     return figure
 
 
-def reasons(scores: Scores) -> Figure:
-    """Mean absolute contribution of each reason group, per score, in log-odds."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+def reasons(scores: Scores, *, seed: int = 0) -> Figure:
+    """SHAP summary by business group: each dot an account; coloured by the value of the group's strongest feature."""
+    figure = Figure(figsize=(12, 5.0), layout="constrained")
+    draw = np.random.default_rng(seed)
+    n = len(scores.frame)
+    rows = np.sort(draw.choice(n, min(n, SHAP_ROWS), replace=False)) if n else np.empty(0, dtype=np.int64)
+    coloured = None
     for place, (name, parts) in enumerate(scores.contributions.items()):
+        axes = figure.add_subplot(1, 2, place + 1)
         groups, summed = group_contributions(parts)
         weight = np.abs(summed).mean(axis=0)
         order = np.argsort(weight)
-        axes = figure.add_subplot(1, 2, place + 1)
-        axes.barh([groups[i].replace("_", " ") for i in order], weight[order], color="#1b5e8c")
-        axes.set(title=f"{name}: what moves it", xlabel="mean |contribution|, log-odds")
+        labels = []
+        for height, group in enumerate(order):
+            strongest = _strongest(groups[group], parts)
+            rank = pd.Series(scores.frame.values[rows, strongest]).rank(pct=True).to_numpy()
+            shift = draw.normal(0, 0.11, len(rows)).clip(-0.38, 0.38)
+            missing = np.isnan(rank)
+            axes.scatter(summed[rows, group][missing], height + shift[missing], s=4, color="0.75", linewidths=0)
+            coloured = axes.scatter(
+                summed[rows, group][~missing],
+                height + shift[~missing],
+                c=rank[~missing],
+                s=5,
+                cmap="viridis",
+                vmin=0,
+                vmax=1,
+                linewidths=0,
+                alpha=0.7,
+            )
+            labels.append(f"{groups[group].replace('_', ' ')}\n{FEATURES[strongest].name}")
+        axes.axvline(0, color="0.75", linewidth=1)
+        axes.set_yticks(range(len(order)), labels, fontsize=8)
+        axes.set(title=f"{name}: what moves it", xlabel="contribution of the group, log-odds")
+        axes.grid(axis="x", color="0.92")
+        axes.set_axisbelow(True)
+    if coloured is not None:
+        bar = figure.colorbar(coloured, ax=figure.axes, ticks=[0, 1], shrink=0.7)
+        bar.ax.set_yticklabels(["low", "high"])
+        bar.set_label("value of the strongest feature")
     return figure
 
 
-def buckets(figures: dict[str, dict[str, float]]) -> Figure:
-    """Willingness AUC and base rate by bucket; a bucket without both outcomes has no AUC."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+def _strongest(group: str, parts: Any) -> int:
+    members = [place for place, feature in enumerate(FEATURES) if str(feature.group) == group]
+    return members[int(np.argmax(np.abs(parts[:, members]).mean(axis=0)))]
+
+
+def bucket_figures(figures: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Willingness AUC with its interval, and the share with a token payment, by bucket."""
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
     axes = figure.add_subplot()
     names = list(figures)
     axes.bar(
-        names, [figures[b].get("willing_share", 0.0) for b in names], color="0.8", label="share with a token payment"
+        names, [figures[b].get("willing_share", 0.0) for b in names], color="0.87", label="share with a token payment"
     )
-    axes.plot(
-        names,
-        [figures[b].get("willingness_auc", float("nan")) for b in names],
-        "o",
-        color="#1b5e8c",
-        label="willingness AUC",
+    known = [b for b in names if "willingness_auc" in figures[b]]
+    points = np.array([figures[b]["willingness_auc"] for b in known])
+    pairs = np.array([bounds.get(b, {}).get("willingness_auc", (np.nan, np.nan)) for b in known]).reshape(-1, 2)
+    spread = np.abs(np.vstack([points - pairs[:, 0], pairs[:, 1] - points])) if len(known) else None
+    axes.errorbar(known, points, yerr=spread, fmt="o", color=BLUE, capsize=3, label="willingness AUC, 95 %")
+    axes.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
+    axes.set_xticks(range(len(names)), [f"{b}\nn = {figures[b]['n']:,.0f}" for b in names])
+    axes.set(title="by bucket", ylim=(0, 1.12))
+    axes.legend(frameon=False, loc="upper right", ncols=2)
+    return figure
+
+
+def calibration_by_bucket(facts: Mapping[str, Any], cash: Mapping[str, Any]) -> Figure:
+    """Seen less predicted beside what chance allows, for each model; expected over realised cash with its interval."""
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    for place, model in enumerate(("willingness", "ability")):
+        axes = figure.add_subplot(1, 3, place + 1)
+        told = facts.get(model, {})
+        names = list(told)
+        at = np.arange(len(names))
+        null = np.array([told[b]["in_the_large_null"] for b in names])
+        axes.bar(at, 2 * null, bottom=-null, color="0.87", width=0.7, label="chance, 95 %")
+        axes.plot(at, [told[b]["in_the_large"] for b in names], "o", color=BLUE, label="seen less predicted")
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        _bucket_ticks(axes, names, told)
+        axes.set(title=f"{model}: calibration in the large")
+        axes.legend(frameon=False, fontsize=9)
+        axes.margins(y=0.25)
+    axes = figure.add_subplot(1, 3, 3)
+    names = list(cash)
+    at = np.arange(len(names))
+    ratio = np.array([cash[b]["cash_ratio"] for b in names])
+    low, high = (np.array([cash[b].get(f"cash_ratio_{side}", np.nan) for b in names]) for side in ("low", "high"))
+    axes.axhspan(0.9, 1.1, color="0.92", label="0.9 to 1.1")
+    axes.errorbar(at, ratio, yerr=np.abs(np.vstack([ratio - low, high - ratio])), fmt="o", color=ORANGE, capsize=3)
+    axes.axhline(1, color="0.6", linewidth=0.8)
+    _bucket_ticks(axes, names, cash)
+    axes.set(title="expected over realised cash, 95 %")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _bucket_ticks(axes: Axes, names: Sequence[str], told: Mapping[str, Mapping[str, float]]) -> None:
+    short = [("due" if b == str(Bucket.CHARGE_OFF_DUE) else b) for b in names]
+    labels = [f"{b}\n{told[name]['n']:,.0f}" for b, name in zip(short, names, strict=True)]
+    axes.set_xticks(range(len(names)), labels, fontsize=8)
+
+
+def roll_matrix(before: pd.DataFrame, after: pd.DataFrame, days: tuple[str, str]) -> Figure:
+    """Where the accounts of a bucket stood a month later, as shares of the bucket.
+
+    Parameters
+    ----------
+    before, after : DataFrame
+        ``account_id`` and ``dpd`` of the accounts past due on two days; an account that is not past due on the second day has
+        become current or left the queue.
+    """
+    told = roll_shares(before, after)
+    figure = Figure(figsize=(7.6, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    drawn = axes.imshow(told["share"], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(told["share"].shape):
+        value = told["share"][row, column]
+        if value >= 0.005:
+            axes.text(
+                column,
+                row,
+                f"{value:.0%}",
+                ha="center",
+                va="center",
+                color="white" if value > 0.55 else "0.15",
+                fontsize=9,
+            )
+    axes.set_xticks(
+        range(len(told["to"])), [LEFT, *(name.replace("CHARGE_OFF_DUE", "charge-\noff due") for name in told["to"][1:])]
     )
-    for name in names:
-        axes.annotate(f"n={figures[name]['n']:,.0f}", (name, 0.02), ha="center", fontsize=8)
-    axes.set(title="by bucket", ylim=(0, 1))
-    axes.legend(frameon=False)
+    names = [name.replace("CHARGE_OFF_DUE", "charge-off due") for name in told["from"]]
+    axes.set_yticks(range(len(names)), [f"{name}  (n = {n:,})" for name, n in zip(names, told["n"], strict=True)])
+    axes.set(
+        title=f"roll rates by count, {days[0]} to {days[1]}",
+        xlabel=f"bucket on {days[1]}",
+        ylabel=f"bucket on {days[0]}",
+    )
+    figure.colorbar(drawn, ax=axes, format=PercentFormatter(1.0), label="share of the bucket")
+    return figure
+
+
+def roll_shares(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
+    """The numbers of `roll_matrix`: ``from`` and ``to`` bucket names, ``n`` per row, ``share`` (n_from, n_to)."""
+    overdue = [str(bucket) for bucket in Bucket if bucket is not Bucket.CURRENT]
+    started = before[before["dpd"] >= 1]
+    came = started["account_id"].map(after.drop_duplicates("account_id").set_index("account_id")["dpd"]).fillna(0)
+    sides = buckets(started["dpd"].to_numpy(np.int64)), buckets(came.to_numpy(dtype=np.int64))
+    counts = np.array(
+        [[((sides[0] == a) & (sides[1] == b)).sum() for b in (str(Bucket.CURRENT), *overdue)] for a in overdue]
+    )
+    kept = counts.sum(axis=1) > 0
+    n = counts[kept].sum(axis=1)
+    return {
+        "from": [name for name, is_kept in zip(overdue, kept, strict=True) if is_kept],
+        "to": [str(Bucket.CURRENT), *overdue],
+        "n": [int(value) for value in n],
+        "share": counts[kept] / n[:, None],
+    }
+
+
+def stability(days: Sequence[Mapping[str, Any]]) -> Figure:
+    """The same bundle on held-out customers, day by day; the last day is the only one out of time."""
+    figure = Figure(figsize=(9, 4.0), layout="constrained")
+    names = [str(day["as_of"]) for day in days]
+    panels = (
+        (("willingness_auc", "willingness AUC", BLUE), ("ability_r2", "ability R2", ORANGE)),
+        (("cash_ratio", "expected over realised cash", BLUE),),
+    )
+    for place, lines in enumerate(panels):
+        axes = figure.add_subplot(1, 2, place + 1)
+        for figure_name, label, colour in lines:
+            values = [day.get(figure_name, float("nan")) for day in days]
+            axes.plot(names, values, "o-", color=colour, label=label)
+        if names:
+            axes.axvspan(len(names) - 1.4, len(names) - 0.6, color="0.93", zorder=0, label="out of time")
+        axes.tick_params(axis="x", rotation=35, labelsize=8)
+        axes.legend(frameon=False, fontsize=9)
+        axes.margins(y=0.25)
+    figure.suptitle("held-out customers, day by day")
+    return figure
+
+
+def drift(facts: Mapping[str, Any], shown: int = 12) -> Figure:
+    """Population stability since the last training: the index, and what chance alone exceeds once in a hundred."""
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    if not facts.get("compared"):
+        axes.text(0.5, 0.5, str(facts.get("why", "")), ha="center", va="center", wrap=True)
+        axes.set_axis_off()
+        return figure
+    told = {f"score: {name}": value for name, value in facts["scores"].items()}
+    features = sorted(facts["features"].items(), key=lambda item: -item[1]["psi"])[:shown]
+    told |= {name.replace("_", " "): value for name, value in features}
+    names = list(told)[::-1]
+    psi, critical = (np.array([told[name][side] for name in names]) for side in ("psi", "critical"))
+    colours = [BLUE if value <= limit else ORANGE for value, limit in zip(psi, critical, strict=True)]
+    axes.barh(names, psi, color=colours, height=0.6)
+    axes.plot(critical, names, "|", color="0.2", markersize=12, markeredgewidth=1.5, label="chance, 99 %")
+    axes.axvline(0.1, color="0.7", linestyle=":", linewidth=1, label="0.1")
+    axes.set(
+        title=f"drift since {facts['since']} ({facts['n_then']:,} to {facts['n_now']:,} accounts)",
+        xlabel="population stability index",
+    )
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+_FIGURE_NAMES: Final = {
+    "willingness_auc": "willingness AUC",
+    "willingness_log_loss": "log loss (sign turned)",
+    "ability_r2": "ability R2",
+    "money_top30_expected": "money in top 30 %",
+    "money_top30": "money in top 30 %",
+}
+
+
+def paired(facts: Mapping[str, Any]) -> Figure:
+    """Paired differences with their intervals: right of zero this bundle is better."""
+    rows: list[tuple[str, float, float, float]] = []
+    for rival in ("champion", "scorecard"):
+        if facts.get(rival, {}).get("compared"):
+            rows += _paired_rows(rival, facts[rival]["differences"]["all"])
+    for rule, figures in facts.get("rules", {}).items():
+        rows += _paired_rows(rule, figures)
+    figure = Figure(figsize=(8, 1.4 + 0.34 * max(len(rows), 1)), layout="constrained")
+    axes = figure.add_subplot()
+    at = np.arange(len(rows))[::-1]
+    points = np.array([row[1] for row in rows])
+    spread = np.abs(np.array([[row[1] - row[2], row[3] - row[1]] for row in rows]).reshape(-1, 2).T)
+    axes.errorbar(points, at, xerr=spread, fmt="o", color=BLUE, capsize=3)
+    axes.axvline(0, color="0.6", linewidth=1)
+    axes.set_yticks(at, [row[0] for row in rows], fontsize=9)
+    axes.set(title="this bundle less its rival, same accounts, 95 %", xlabel="difference; right is better")
+    axes.grid(axis="x", color="0.92")
+    return figure
+
+
+def _paired_rows(rival: str, figures: Mapping[str, Mapping[str, float]]) -> list[tuple[str, float, float, float]]:
+    rows = []
+    for name, told in figures.items():
+        if name not in _FIGURE_NAMES:
+            continue
+        sign = -1.0 if name == "willingness_log_loss" else 1.0
+        low, high = sorted((sign * told["low"], sign * told["high"]))
+        rows.append((f"{rival}: {_FIGURE_NAMES[name]}", sign * told["difference"], low, high))
+    return rows
+
+
+def fairness(facts: Mapping[str, Any]) -> Figure:
+    """Help and pressure of each group over the reference group, adjusted for bucket and amount."""
+    rows = [row for row in facts.get("rows", []) if row["measure"] in ("help_ratio", "pressure_ratio")]
+    figure = Figure(figsize=(9, 1.6 + 0.3 * max(len(rows) // 2, 1)), layout="constrained")
+    axes = figure.add_subplot()
+    if not rows:
+        axes.text(0.5, 0.5, str(facts.get("why") or "nothing to compare"), ha="center", va="center", wrap=True)
+        axes.set_axis_off()
+        return figure
+    groups = list(dict.fromkeys((row["attribute"], row["group"], row["reference"], row["n"]) for row in rows))
+    for measure, shift, colour, label in (
+        ("help_ratio", 0.14, BLUE, "help"),
+        ("pressure_ratio", -0.14, ORANGE, "pressure"),
+    ):
+        own = [row for row in rows if row["measure"] == measure]
+        at = [len(groups) - 1 - groups.index((r["attribute"], r["group"], r["reference"], r["n"])) + shift for r in own]
+        values = np.array([row["value"] for row in own])
+        spread = np.abs(np.array([[r["value"] - r["low"], r["high"] - r["value"]] for r in own]).reshape(-1, 2).T)
+        axes.errorbar(values, at, xerr=spread, fmt="o", color=colour, capsize=3, label=label)
+    axes.axvspan(0.8, 1.25, color="0.94", zorder=0, label="0.8 to 1.25")
+    axes.axvline(1, color="0.6", linewidth=1)
+    labels = [f"{attribute}: {group} (n = {n:,})\nagainst {reference}" for attribute, group, reference, n in groups]
+    axes.set_yticks(range(len(groups))[::-1], labels, fontsize=8)
+    axes.set(
+        title="help and pressure by protected group, same bucket and amount",
+        xlabel="rate of the group over the reference",
+    )
+    axes.legend(frameon=False, loc="upper right", fontsize=8)
     return figure

@@ -1,13 +1,16 @@
-"""Tracking: the only module that imports mlflow. Runs, figures, plots, and the registered bundle."""
+"""Tracking: the only module that imports mlflow. Runs, child runs, figures, plots, documents, and the registered bundle."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +19,21 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
-from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from scoring.errors import BundleError
 
 EXPERIMENT: Final = "collections-scoring"
 REGISTERED: Final = "collections-bundle"
 FIGURES: Final = "figures.json"
+REPORT: Final = "report"
+REFERENCE: Final = "drift_reference.json"
+_MOST_AT_ONCE: Final = 1000
+_LONGEST_PARAMETER: Final = 500
+_LONGEST_TAG: Final = 4000
 
 logging.getLogger("alembic").setLevel(logging.ERROR)
 logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -41,12 +50,57 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered bundle: version, run id, local folder of its files, and the overall test figures of its run."""
+    """A registered bundle: version, run id, local folder of its files, and the figures of its run that gates compare."""
 
     version: str
     run_id: str
     folder: Path
     figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that is being logged: its id, who started it and when (UTC), as the store knows them."""
+
+    run_id: str
+    operator: str
+    started_at: str
+
+
+@dataclass(frozen=True)
+class Child:
+    """What is logged of one model: a run of its own under the training's."""
+
+    parameters: Mapping[str, Any]
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Everything a training run leaves in the store.
+
+    Attributes
+    ----------
+    parameters, figures, tags : mapping
+        Of the parent run; ``figures`` become metrics.
+    children : mapping of str to Child
+        One run per model.
+    texts, pictures : mapping of path to content
+        Artifacts: documents and PNG plots.
+    stated : mapping
+        Written as ``figures.json``; ``gates`` in it is what promotion compares.
+    reference : mapping
+        What the next training measures drift against.
+    """
+
+    parameters: Mapping[str, Any]
+    figures: Mapping[str, float]
+    tags: Mapping[str, str]
+    children: Mapping[str, Child]
+    texts: Mapping[str, str]
+    pictures: Mapping[str, bytes]
+    stated: Mapping[str, Any]
+    reference: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tracking_uri(home: Path) -> str:
@@ -75,65 +129,69 @@ def _experiment_id(store: MlflowClient) -> str:
     return str(experiment.experiment_id)
 
 
-def log_training(
-    home: Path,
-    *,
+@contextmanager
+def running(home: Path, operator: str = "") -> Iterator[Running]:
+    """A training run from its first figure to its end; a failure inside marks it as failed."""
+    store = client(home)
+    with mlflow.start_run(experiment_id=_experiment_id(store)) as run:
+        who = operator or str(run.data.tags.get("mlflow.user", "")) or "unknown"
+        started = datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC).isoformat(timespec="seconds")
+        yield Running(str(run.info.run_id), who, started)
+
+
+def log_training(home: Path, run: Running, logged: Logged, bundle_folder: Path) -> Tracked:
+    """Log a training into its run and register its bundle as a new version, alias ``challenger``."""
+    store = client(home)
+    _log(store, run.run_id, logged.parameters, logged.figures, {**logged.tags, "operator": run.operator})
+    for name, child in logged.children.items():
+        _log_child(store, run.run_id, name, child)
+    with tempfile.TemporaryDirectory(prefix="artifacts-") as scratch:
+        for path, text in logged.texts.items():
+            _placed(Path(scratch) / path).write_text(text, encoding="utf-8")
+        for path, picture in logged.pictures.items():
+            _placed(Path(scratch) / path).write_bytes(picture)
+        for path, stated in ((FIGURES, logged.stated), (REFERENCE, logged.reference)):
+            (Path(scratch) / path).write_text(json.dumps(stated, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        store.log_artifacts(run.run_id, scratch)
+    store.log_artifacts(run.run_id, str(bundle_folder), "bundle")
+    address = store.get_run(run.run_id).info.artifact_uri
+    version = _register(store, run.run_id, f"{address}/bundle")
+    return Tracked(run.run_id, version, tracking_uri(home))
+
+
+def _placed(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _log(
+    store: MlflowClient,
+    run_id: str,
     parameters: Mapping[str, Any],
     figures: Mapping[str, float],
-    spreads: Mapping[str, float],
-    own_figures: Mapping[str, float],
-    figures_by_bucket: Mapping[str, Mapping[str, float]],
-    intervals: Mapping[str, tuple[float, float]],
-    plots: Mapping[str, Figure],
-    texts: Mapping[str, str],
-    bundle_folder: Path,
     tags: Mapping[str, str],
-) -> Tracked:
-    """Log one training run and register its bundle as a new version, alias ``challenger``.
+) -> None:
+    at = int(store.get_run(run_id).info.start_time)
+    metrics = [Metric(_key(name), float(value), at, 0) for name, value in figures.items()]
+    for start in range(0, max(len(metrics), 1), _MOST_AT_ONCE):
+        store.log_batch(run_id, metrics=metrics[start : start + _MOST_AT_ONCE])
+    store.log_batch(
+        run_id,
+        params=[Param(_key(name), str(value)[:_LONGEST_PARAMETER]) for name, value in parameters.items()][:100],
+        tags=[RunTag(_key(name), value[:_LONGEST_TAG]) for name, value in tags.items()],
+    )
 
-    Parameters
-    ----------
-    home : Path
-        State folder; the store is ``mlflow.db`` and artifacts lie in ``mlruns/``.
-    figures, spreads : mapping
-        Mean and standard deviation over turns with other customers held out.
-    own_figures, figures_by_bucket, intervals : mapping
-        The registered bundle on its own held-out customers.
-    bundle_folder : Path
-        A written bundle; copied into the run's artifacts.
 
-    Returns
-    -------
-    Tracked
-    """
-    store = client(home)
-    with mlflow.start_run(experiment_id=_experiment_id(store), tags=dict(tags)) as run:
-        mlflow.log_params({name: str(value)[:500] for name, value in parameters.items()})
-        flat = {f"test.{name}": value for name, value in figures.items()}
-        flat |= {f"test.{name}.sd": value for name, value in spreads.items()}
-        flat |= {f"bundle.{name}": value for name, value in own_figures.items()}
-        flat |= {f"bundle.{bucket}.{name}": v for bucket, own in figures_by_bucket.items() for name, v in own.items()}
-        flat |= {
-            f"bundle.{name}.{side}": v
-            for name, pair in intervals.items()
-            for side, v in zip(("low", "high"), pair, strict=True)
-        }
-        mlflow.log_metrics(flat)
-        for name, figure in plots.items():
-            mlflow.log_figure(figure, f"plots/{name}.png")
-        for name, text in texts.items():
-            mlflow.log_text(text, name)
-        stated = {
-            "overall": dict(figures),
-            "spreads": dict(spreads),
-            "bundle": dict(own_figures),
-            "bundle_by_bucket": {bucket: dict(own) for bucket, own in figures_by_bucket.items()},
-            "bundle_intervals": {name: list(pair) for name, pair in intervals.items()},
-        }
-        mlflow.log_dict(stated, FIGURES)
-        mlflow.log_artifacts(str(bundle_folder), "bundle")
-        version = _register(store, run.info.run_id, f"{run.info.artifact_uri}/bundle")
-    return Tracked(run.info.run_id, version, tracking_uri(home))
+def _key(name: str) -> str:
+    """A name as MLflow takes it: it allows letters, digits and ``_-. /:``."""
+    return "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)
+
+
+def _log_child(store: MlflowClient, parent: str, name: str, child: Child) -> None:
+    tags = {MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NAME: name, "model": name}
+    run = store.create_run(_experiment_id(store), tags=tags, run_name=name)
+    _log(store, run.info.run_id, child.parameters, child.figures, {})
+    store.set_terminated(run.info.run_id)
 
 
 def _register(store: MlflowClient, run_id: str, source: str) -> str:
@@ -177,7 +235,42 @@ def registered(home: Path, version: str) -> Registered:
         mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=tempfile.mkdtemp(prefix="bundle-"))
     )
     stated = json.loads(mlflow.artifacts.load_text(f"runs:/{found.run_id}/{FIGURES}"))
-    return Registered(str(found.version), str(found.run_id), folder, stated["overall"])
+    return Registered(str(found.version), str(found.run_id), folder, stated["gates"])
+
+
+def last_registered(home: Path) -> Registered | None:
+    """The newest registered version; None where there is none, or where its files are gone."""
+    store = client(home)
+    there = store.search_model_versions(f"name = '{REGISTERED}'")
+    if not there:
+        return None
+    try:
+        return registered(home, str(max(int(found.version) for found in there)))
+    except (MlflowException, OSError):
+        return None
+
+
+def artifact(run_id: str, path: str) -> Any:
+    """A JSON artifact of a run; None where the run has none of that name."""
+    try:
+        return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{path}"))
+    except (MlflowException, OSError, ValueError):
+        return None
+
+
+def export_report(run_id: str, folder: Path) -> bool:
+    """Copy a run's documents and plots to a folder; False where the run has none."""
+    scratch = Path(tempfile.mkdtemp(prefix="report-"))
+    try:
+        for part in (REPORT, "plots"):
+            mlflow.artifacts.download_artifacts(artifact_uri=f"runs:/{run_id}/{part}", dst_path=str(scratch))
+        shutil.copytree(scratch / REPORT, folder, dirs_exist_ok=True)
+        shutil.copytree(scratch / "plots", folder / "plots", dirs_exist_ok=True)
+    except (MlflowException, OSError):
+        return False
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return True
 
 
 def mark_champion(home: Path, version: str, tags: Mapping[str, str]) -> None:
@@ -185,4 +278,4 @@ def mark_champion(home: Path, version: str, tags: Mapping[str, str]) -> None:
     store = client(home)
     store.set_registered_model_alias(REGISTERED, "champion", version)
     for name, value in tags.items():
-        store.set_model_version_tag(REGISTERED, version, name, value[:4000])
+        store.set_model_version_tag(REGISTERED, version, name, value[:_LONGEST_TAG])

@@ -51,7 +51,7 @@ def stability_index(then: Sequence[int], now: Sequence[int]) -> dict[str, float]
     Returns
     -------
     dict
-        ``psi``, ``critical``, ``excess`` (psi over critical, 0 below it). Bands empty on both sides do not count; one empty on one
+        ``psi``, ``critical``, ``shift`` (psi where it exceeds critical, else 0). Bands empty on both sides do not count; one empty on one
         side counts as half an account.
 
     Examples
@@ -69,7 +69,7 @@ def stability_index(then: Sequence[int], now: Sequence[int]) -> dict[str, float]
     p, q = one / n, other / m
     psi = float(((p - q) * np.log(p / q)).sum())
     critical = float((1 / n + 1 / m) * chi2.ppf(LEVEL, max(len(p) - 1, 1)))
-    return {"psi": psi, "critical": critical, "excess": max(0.0, psi - critical)}
+    return {"psi": psi, "critical": critical, "shift": psi if psi > critical else 0.0}
 
 
 def reference(frame: FeatureFrame, scores: Mapping[str, Floats], contacts: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def drift(
     -------
     dict
         ``since``, ``n_then``, ``n_now``; ``scores`` and ``features``: name to `stability_index`; ``contactability``: channel to
-        ``then``, ``now``, ``low``, ``high`` of the difference.
+        ``then``, ``now``, ``low``, ``high`` of the difference (99 %), ``moved`` (its size where the interval leaves out 0).
     """
     found: dict[str, Any] = {"since": then["as_of"], "n_then": then["n"], "n_now": len(frame)}
     found["scores"] = {
@@ -147,4 +147,5 @@ def _difference(then: Mapping[str, int], now: Mapping[str, int]) -> dict[str, fl
     n, m = max(then["attempts"], 1), max(now["attempts"], 1)
     p, q = then["answered"] / n, now["answered"] / m
     half = 2.576 * float(np.sqrt(p * (1 - p) / n + q * (1 - q) / m))
-    return {"then": p, "now": q, "low": q - p - half, "high": q - p + half}
+    moved = abs(q - p) if abs(q - p) > half else 0.0
+    return {"then": p, "now": q, "low": q - p - half, "high": q - p + half, "moved": moved}
