@@ -54,7 +54,8 @@ def reliability(table: pd.DataFrame, *, seed: int = 0) -> Figure:
                     null["predicted"], null["low"], null["high"], color="0.85", label="a perfect model, 95 %"
                 )
             axes.plot(told["predicted"], told["seen"], "o-", color=BLUE, label=f"test, n = {len(predicted):,}")
-        axes.set(title=title, xlabel="predicted", ylabel="seen", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(title=title, xlabel="predicted", ylabel="seen", aspect="equal")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.legend(frameon=False, loc="upper left")
     return figure
 
@@ -307,7 +308,7 @@ def stability(days: Sequence[Mapping[str, Any]]) -> Figure:
 
 def drift(facts: Mapping[str, Any], shown: int = 12) -> Figure:
     """Population stability since the last training: the index, and what chance alone exceeds once in a hundred."""
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    figure = Figure(figsize=(8, 4.8 if facts.get("compared") else 1.2), layout="constrained")
     axes = figure.add_subplot()
     if not facts.get("compared"):
         axes.text(0.5, 0.5, str(facts.get("why", "")), ha="center", va="center", wrap=True)

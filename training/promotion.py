@@ -1,27 +1,33 @@
-"""`scoring promote`: gates first, then the bundle is exported to files and the champion pin is written."""
+"""`scoring promote`: gates first, then the bundle is exported to files with its card, and the champion pin is written."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
-from scoring.errors import BadRequestError, GateError
+from scoring.errors import BadRequestError, GateError, NotReadyError
 from scoring.scores.bundle import load_bundle
-from scoring.scores.pins import Pin, write_pin
+from scoring.scores.pins import Pin, read_pin, write_pin
 from training import tracking
 from training.gates import GateFinding, gate_findings
+
+APPROVAL: Final = "approval.json"
+CARD_SUFFIX: Final = "-card"
+FACTS: Final = f"{tracking.REPORT}/facts.json"
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """A promotion: the pin that serving reads, and the findings it went over."""
+    """A promotion: the pin that serving reads, the findings it went over, and the folder of card and report (None without one)."""
 
     pin: Pin
     findings: list[GateFinding]
+    card: Path | None = None
 
 
 def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, despite: str | None = None) -> Promoted:
@@ -61,7 +67,8 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
 def _promoted(
     registered: tracking.Registered, home: Path, approver: str, promoted_at: datetime, despite: str
 ) -> Promoted:
-    findings = gate_findings(registered.figures)
+    facts = tracking.artifact(registered.run_id, FACTS) or {}
+    findings = [*gate_findings(registered.figures), *circumstances(facts, _champion_id(home), approver)]
     failed = [finding for finding in findings if finding.severity == "error"]
     if failed and not despite:
         listed = " ".join(f"[{finding.gate}] {finding.message}" for finding in failed)
@@ -85,6 +92,7 @@ def _promoted(
         despite=despite if failed else "",
         findings=tuple(f"{finding.severity}: {finding.message}" for finding in findings),
     )
+    card = _export_card(pin, findings, place.with_name(place.name + CARD_SUFFIX))
     tracking.mark_champion(
         home,
         registered.version,
@@ -96,7 +104,53 @@ def _promoted(
         },
     )
     write_pin(home, pin)
-    return Promoted(pin, findings)
+    return Promoted(pin, findings, card)
+
+
+def circumstances(facts: dict[str, Any], champion_id: str, approver: str) -> list[GateFinding]:
+    """Findings that only the moment of promotion can give: a champion that changed since, an approver who trained it.
+
+    Examples
+    --------
+    >>> trained = {"identity": {"operator": "Li Wei"}, "rivals": {"champion": {"bundle_id": "ab"}}}
+    >>> [finding.gate for finding in circumstances(trained, "cd", "li wei")]
+    ['champion_changed', 'four_eyes']
+    >>> circumstances(trained, "ab", "Zhang Min")
+    []
+    """
+    found = []
+    compared = facts.get("rivals", {}).get("champion", {}).get("bundle_id", "")
+    own = facts.get("identity", {}).get("bundle_id", "")
+    if facts and champion_id not in ("", compared, own):
+        seen = f"bundle {compared[:12]}" if compared else "no champion"
+        found.append(
+            GateFinding(
+                "champion_changed",
+                "warning",
+                f"The training was compared with {seen}, and the champion is now {champion_id[:12]}: retrain to compare the two.",
+            )
+        )
+    if approver.casefold() == str(facts.get("identity", {}).get("operator", "")).casefold():
+        found.append(
+            GateFinding("four_eyes", "warning", "The approver also trained the bundle: nobody else has looked at it.")
+        )
+    return found
+
+
+def _champion_id(home: Path) -> str:
+    try:
+        return read_pin(home).bundle_id
+    except NotReadyError:
+        return ""
+
+
+def _export_card(pin: Pin, findings: list[GateFinding], folder: Path) -> Path | None:
+    """Card, validation report and plots of the run beside the bundle, with the approval as JSON; replaced on every promotion."""
+    if not tracking.export_report(pin.run_id, folder):
+        return None
+    approval = {**asdict(pin), "findings": [asdict(finding) for finding in findings]}
+    (folder / APPROVAL).write_text(json.dumps(approval, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
 
 
 def _export(source: Path, place: Path) -> None:

@@ -182,7 +182,7 @@ def _facts(
         "permutation": permuted_auc(train_days, held_out, ways, seed=seed),
         "stability": judging.stability(bundle, (*pieces.seen, pieces.tested), ways),
         "drift": _drift(home, queue, contacts),
-        "fairness": judging.fairness_facts(pieces.portfolio, scores, table, bundle, seed=seed),
+        "fairness": judging.fairness_facts(pieces.portfolio, bundle, pieces.tested, ways, seed=seed),
         "reads": {"count": count, "test_set": test_set},
         **_groups(scores),
     }

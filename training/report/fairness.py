@@ -1,7 +1,7 @@
 """Fairness of help and of pressure by protected group, with intervals, after adjusting for days past due and amount.
 
-Collections hands out two sorts of thing: *help* (a plan is offered, a hold is granted, the reason is asked for) and *pressure* (a
-call, a letter, a visit, legal review). Both are looked at, and so are the scores themselves. The protected table is read here and
+Collections hands out two sorts of thing: *help* (a plan is offered, a hold is granted) and *pressure* (a call, a letter, a visit,
+legal review). Both are looked at, and so are the scores themselves. The protected table is read here and
 nowhere else in training; it is never joined to features. A group of fewer than 100 accounts is not reported. What is judged is what the
 models and the default strategy would do at the stated places, before the contact policy: what was really done is monitored on the
 ledger.
@@ -27,7 +27,7 @@ from training.report.resampling import Floats, customer_weights, interval, weigh
 LIMITS: Final = Path(__file__).parent / "fairness.toml"
 AGE_BANDS: Final = ((0, 29, "under 30"), (30, 44, "30 to 44"), (45, 61, "45 to 61"), (62, 200, "62 and over"))
 """62 is where Regulation B begins to protect age (12 CFR 1002.2(o))."""
-HELP: Final = ("plan_offer", "grace_hold", "ask_reason")
+HELP: Final = ("plan_offer", "grace_hold")
 PRESSURE: Final = ("agent_call", "ai_voice", "letter", "field_visit", "legal_referral")
 NOT_CHECKED: Final = "The portfolio has no `protected` table, so fairness by protected group was not checked."
 
@@ -109,7 +109,9 @@ def fairness(table: pd.DataFrame, groups: pd.DataFrame, *, seed: int) -> list[Co
     Parameters
     ----------
     table : DataFrame
-        An evaluation table with ``treatment`` and ``channel`` as a plan would choose them.
+        The test day's queue: ``customer_id``, ``bucket``, ``cure_amount_cents``, ``w_logged``, ``ability``, ``willingness`` (what
+        happened), ``treatment`` and ``channel`` as a plan would choose them, ``is_held_out``. Help, pressure and scores are compared on
+        everybody; what needs outcomes only on customers never trained on.
     groups : DataFrame
         As `protected_groups` gives them, in the same order.
     """
@@ -158,6 +160,7 @@ def _measures(
 ) -> dict[str, tuple[Floats, Floats, Floats]]:
     """Each measure as (rate of the group, rate of the reference, value), one entry per draw."""
     willing, score = (rows[name].to_numpy(dtype=np.float64) for name in ("willingness", "w_logged"))
+    unseen = rows["is_held_out"].to_numpy().astype(np.float64)
     found = {}
     with np.errstate(invalid="ignore", divide="ignore"):
         for measure, column, named in (("help_ratio", "treatment", HELP), ("pressure_ratio", "channel", PRESSURE)):
@@ -169,9 +172,10 @@ def _measures(
             mean, reference = weighted_mean(values, own), weighted_mean(values, other)
             found[f"{name}_standardised_difference"] = (mean, reference, (mean - reference) / values.std())
         above = (score >= np.median(score)).astype(np.float64)
-        rate, reference = weighted_mean(above, own * willing), weighted_mean(above, other * willing)
+        payers = unseen * willing
+        rate, reference = weighted_mean(above, own * payers), weighted_mean(above, other * payers)
         found["equal_opportunity_difference"] = (rate, reference, rate - reference)
-        gap, reference = weighted_mean(willing - score, own), weighted_mean(willing - score, other)
+        gap, reference = (weighted_mean(willing - score, side * unseen) for side in (own, other))
         found["willingness_calibration_gap"] = (gap, reference, gap)
     return found
 

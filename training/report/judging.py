@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +13,11 @@ from scoring.decisions.capacity import Capacity
 from scoring.decisions.plan import decide
 from scoring.errors import BundleError, FeatureError, NotReadyError
 from scoring.features.builder import FeatureFrame
+from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import load_champion
 from scoring.scores.scorecard import Scorecard
-from scoring.scores.scores import Scores, score
+from scoring.scores.scores import score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from training import evaluation
 from training.recipe import Recipe
@@ -25,20 +25,11 @@ from training.report.drift import drift
 from training.report.fairness import as_facts, fairness, protected_groups
 from training.report.null import calibration_by_bucket, cash_by_bucket
 from training.report.rivals import Rival, against_rules, differences
-from training.rotation import held_out_customers
+from training.rotation import held_out_customers, is_test_customer
 from training.snapshots import Snapshot
 
 PLACES_PER_ACCOUNT: Final = {Channel.AGENT_CALL: 0.10, Channel.AI_VOICE: 0.10, Channel.LETTER: 0.05, Channel.SMS: 0.50}
 """Places per overdue account for the fairness audit; the other channels are closed. An assumption, named in the report."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The test accounts with scores and outcomes, and what was measured on them."""
-
-    scores: Scores
-    table: pd.DataFrame
-    facts: dict[str, Any]
 
 
 def performance(table: pd.DataFrame, *, seed: int) -> dict[str, Any]:
@@ -109,15 +100,24 @@ def _table(bundle: Bundle, held_out: Snapshot) -> pd.DataFrame:
     return evaluation.evaluation_table(scored, held_out.targets, held_out.frame.positions["customer_id"])
 
 
-def fairness_facts(portfolio: Any, scores: Scores, table: pd.DataFrame, bundle: Bundle, *, seed: int) -> dict[str, Any]:
-    """Who would be helped and who pressed, by protected group, on the test accounts at the stated places."""
-    groups = protected_groups(portfolio, scores.frame.positions["customer_id"], scores.frame.as_of)
-    places = {c: int(np.ceil(PLACES_PER_ACCOUNT.get(c, 0.0) * len(table))) for c in CONTACT_CHANNELS}
-    if groups.columns.empty or len(table) == 0:
+def fairness_facts(
+    portfolio: Portfolio, bundle: Bundle, tested: Snapshot, ways: Recipe, *, seed: int
+) -> dict[str, Any]:
+    """Who would be helped and who pressed, by protected group, on the test day's queue at the stated places."""
+    queue = tested.take(tested.in_queue)
+    groups = protected_groups(portfolio, queue.frame.positions["customer_id"], queue.frame.as_of)
+    if groups.columns.empty or len(queue.frame) == 0:
         return as_facts([], groups, places={})
+    scores = score(bundle, queue.frame, with_contributions=False)
+    table = evaluation.evaluation_table(scores.table, queue.targets, queue.frame.positions["customer_id"])
+    places = {channel: int(np.ceil(PLACES_PER_ACCOUNT.get(channel, 0.0) * len(table))) for channel in CONTACT_CHANNELS}
     capacity: dict[Channel, Capacity] = {channel: Capacity(contacts=n) for channel, n in places.items()}
     decided = decide(scores, bundle.definition, capacity, run_id="fairness").decisions
-    judged = table.assign(treatment=decided["treatment"].to_numpy(), channel=decided["channel"].to_numpy())
+    judged = table.assign(
+        treatment=decided["treatment"].to_numpy(),
+        channel=decided["channel"].to_numpy(),
+        is_held_out=is_test_customer(queue, ways),
+    )
     found = fairness(judged, groups, seed=seed)
     facts = as_facts(found, groups, places={str(channel): n for channel, n in places.items() if n})
     for verdict in ("alarm", "watch"):

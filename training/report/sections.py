@@ -188,8 +188,8 @@ def fairness(facts: Facts) -> list[str]:
         return [f"**Not checked.** {told['why']}", ""]
     places = ", ".join(f"{channel} {n:,}" for channel, n in told["places"].items())
     lines = [
-        "What the models and the default strategy would do on the test accounts, before the contact policy. *Help* is a plan offer, a "
-        "hold or a question for the reason; *pressure* a call, a letter, a visit or legal review. Ratios are between accounts of the same "
+        "What the models and the default strategy would do on the test day's queue, before the contact policy. *Help* is a plan offer "
+        "or a hold; *pressure* a call, a letter, a visit or legal review. Ratios are between accounts of the same "
         "bucket and amount; the other group is the largest one. An alarm or a watch is raised only where the whole interval lies beyond "
         f"the limit. Places assumed: {places}. Protected data is read for this test alone and is never a feature.",
         "",
