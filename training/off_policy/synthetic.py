@@ -71,9 +71,9 @@ def best_policy(world: SyntheticWorld, *, explore: float = 0.0) -> Floats:
     >>> best_policy(synthetic_world()).sum(axis=1).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    return (1.0 - explore) * np.eye(N_ACTIONS)[world.chance.argmax(axis=1)] + explore / N_ACTIONS
+    return np.asarray((1.0 - explore) * np.eye(N_ACTIONS)[world.chance.argmax(axis=1)] + explore / N_ACTIONS)
 
 
 def worst_policy(world: SyntheticWorld, *, explore: float = 0.0) -> Floats:
     """The worst action of each context, mixed with a uniform draw: a policy that must never be promoted."""
-    return (1.0 - explore) * np.eye(N_ACTIONS)[world.chance.argmin(axis=1)] + explore / N_ACTIONS
+    return np.asarray((1.0 - explore) * np.eye(N_ACTIONS)[world.chance.argmin(axis=1)] + explore / N_ACTIONS)
