@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
 from scoring.features.registry import FEATURES
 from scoring.scores.scores import Scores, buckets, group_contributions
@@ -399,5 +399,9 @@ def fairness(facts: Mapping[str, Any]) -> Figure:
         title="help and pressure by protected group, same bucket and amount",
         xlabel="rate of the group over the reference",
     )
+    axes.set_xscale("log")
+    axes.set_xlim(0.4, 3.0)
+    axes.set_xticks([0.5, 0.8, 1, 1.25, 2, 3], ["0.5", "0.8", "1", "1.25", "2", "3"])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False, loc="upper right", fontsize=8)
     return figure

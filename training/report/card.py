@@ -49,7 +49,8 @@ def model_card(facts: Mapping[str, Any]) -> str:
         *sections.picture("reasons", "What moves the scores, by business group"),
         "## Fairness of help and of pressure",
         "",
-        *sections.fairness(facts),
+        *sections.picture("fairness", "Help and pressure by protected group"),
+        *sections.fairness(facts, whole=False),
         "## Ethical considerations",
         "",
         "People behind these accounts may be ill, out of work or in dispute. No demographics, no third-party and no social data is a "

@@ -68,6 +68,8 @@ def _against_champion(home: Path, bundle: Bundle, held_out: Snapshot, table: pd.
     except BundleError as error:
         return {"compared": False, "why": f"The champion cannot score these accounts: {error}"}
     told = {"bundle_id": champion.bundle_id, "version": pin.version}
+    if champion.bundle_id == bundle.bundle_id:
+        return {"compared": False, "why": "This training gave the champion again, to the byte.", **told}
     if champion.manifest["targets"] != bundle.manifest["targets"]:
         return {"compared": False, "why": "The champion was trained on other targets.", **told}
     own = held_out.frame.as_of

@@ -64,7 +64,8 @@ def performance(facts: Facts) -> list[str]:
     lines += figures_table(told["overall"], told["intervals"])
     turns = facts["turns"]
     if turns["n"] > 1:
-        rows = [[named(name), number(v), number(turns["sd"].get(name))] for name, v in turns["mean"].items()]
+        shown = {name: v for name, v in turns["mean"].items() if name not in ("n", "ability_n")}
+        rows = [[named(name), number(v), number(turns["sd"].get(name))] for name, v in shown.items()]
         lines += [f"The same training {turns['n']} times, each time with other customers held out:", ""]
         lines += table(["figure", "mean", "standard deviation"], rows)
     return lines
@@ -181,8 +182,8 @@ def drift(facts: Facts) -> list[str]:
     )
 
 
-def fairness(facts: Facts) -> list[str]:
-    """Help and pressure by protected group, or that it was not checked."""
+def fairness(facts: Facts, *, whole: bool = True) -> list[str]:
+    """Help and pressure by protected group, or that it was not checked; with ``whole`` the other measures as well."""
     told = facts["fairness"]
     if not told["checked"]:
         return [f"**Not checked.** {told['why']}", ""]
@@ -208,6 +209,11 @@ def fairness(facts: Facts) -> list[str]:
             row["verdict"],
         ]
         for row in told["rows"]
+        if whole or row["measure"] in ("help_ratio", "pressure_ratio") or row["verdict"] != "fine"
+    ]
+    lines += [
+        f"{len(told['rows'])} measures were looked at; about one interval in twenty misses its true value by chance.",
+        "",
     ]
     lines += table(
         ["attribute", "group", "against", "n", "measure", "rate", "its rate", "value", "95 % interval", "verdict"], rows

@@ -28,6 +28,9 @@ NAMES: Final = {
 }
 
 
+FEWEST: Final = 30
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A number for a table: counts whole with separators, the rest rounded, a dash where there is none.
 
@@ -87,10 +90,13 @@ def figures_table(figures: Mapping[str, float], intervals: Mapping[str, Sequence
 def groups_table(
     figures: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Any]], group: str
 ) -> list[str]:
-    """The main figures, one row per group, each with its interval."""
+    """The main figures, one row per group, each with its interval; a group of fewer than 30 accounts shows its size alone."""
     shown = ("willingness_auc", "ability_r2", "cash_ratio", "payable_coverage")
     rows = []
     for name, own in figures.items():
+        if own.get("n", 0) < FEWEST:
+            rows.append([name, number(own.get("n")), *("–" for _ in range(len(shown) + 1))])
+            continue
         bounds = intervals.get(name, {})
         cells = [
             f"{number(own.get(f))} ({spread(bounds.get(f))})" if f in own and f in bounds else number(own.get(f))
