@@ -29,6 +29,7 @@ from scoring.errors import BundleError
 EXPERIMENT: Final = "collections-scoring"
 REGISTERED: Final = "collections-bundle"
 FIGURES: Final = "figures.json"
+STRATEGIES: Final = "collections-strategy"
 REPORT: Final = "report"
 REFERENCE: Final = "drift_reference.json"
 _MOST_AT_ONCE: Final = 1000
@@ -279,3 +280,49 @@ def mark_champion(home: Path, version: str, tags: Mapping[str, str]) -> None:
     store.set_registered_model_alias(REGISTERED, "champion", version)
     for name, value in tags.items():
         store.set_model_version_tag(REGISTERED, version, name, value[:_LONGEST_TAG])
+
+
+def log_strategy(home: Path, text: str, *, sha256: str, effects: str) -> str:
+    """Register a strategy file as a version of its own, alias ``challenger``; the same file again is the same version."""
+    store = client(home)
+    try:
+        store.get_registered_model(STRATEGIES)
+    except MlflowException:
+        store.create_registered_model(STRATEGIES, description="How values and capacities become decisions.")
+    for known in store.search_model_versions(f"name = '{STRATEGIES}'"):
+        if known.tags.get("sha256") == sha256:
+            return str(known.version)
+    run = store.create_run(_experiment_id(store), tags={"kind": "strategy", "sha256": sha256}, run_name="strategy")
+    store.log_text(run.info.run_id, text, "strategy/strategy.toml")
+    store.set_terminated(run.info.run_id)
+    made = store.create_model_version(STRATEGIES, f"{run.info.artifact_uri}/strategy", run.info.run_id)
+    for name, value in (("sha256", sha256), ("effects", effects)):
+        store.set_model_version_tag(STRATEGIES, str(made.version), name, value)
+    store.set_registered_model_alias(STRATEGIES, "challenger", str(made.version))
+    return str(made.version)
+
+
+def log_strategy_report(home: Path, version: str, name: str, report: Mapping[str, Any]) -> None:
+    """Keep what the gate said with the strategy's run, whatever it said."""
+    store = client(home)
+    run_id = str(store.get_model_version(STRATEGIES, version).run_id)
+    store.log_dict(run_id, dict(report), name)
+    store.set_model_version_tag(STRATEGIES, version, "verdict", str(report["verdict"]))
+
+
+def mark_strategy_champion(home: Path, version: str, tags: Mapping[str, str]) -> None:
+    """Point the alias ``champion`` of strategies at a version and write who approved it."""
+    store = client(home)
+    store.set_registered_model_alias(STRATEGIES, "champion", version)
+    for name, value in tags.items():
+        store.set_model_version_tag(STRATEGIES, version, name, value[:_LONGEST_TAG])
+
+
+def champion_strategy_text(home: Path) -> str | None:
+    """The file of the strategy that runs; None where none was promoted."""
+    store = client(home)
+    try:
+        found = store.get_model_version_by_alias(STRATEGIES, "champion")
+    except MlflowException:
+        return None
+    return str(mlflow.artifacts.load_text(f"runs:/{found.run_id}/strategy/strategy.toml"))
