@@ -27,6 +27,13 @@ ZERO = float(np.float32(1e-35))
 """LightGBM reads anything no further from nought than this as zero."""
 
 
+MAGIC = np.uint64(0x03F79D71B4CB0A89)
+"""A de Bruijn number: the six highest bits of its product with a power of two tell which power it was."""
+POSITION = np.zeros(64, np.int64)
+for _place in range(64):
+    POSITION[int(MAGIC) * (1 << _place) % (1 << 64) >> 58] = _place
+
+
 @inlined
 def _goes_left(value: float, threshold: float, nan_left: int, zero_turned: int) -> int:
     if value != value:
@@ -66,22 +73,31 @@ def failures(
 def margins(
     row_failed: npt.NDArray[np.int32],
     reference_failed: npt.NDArray[np.int32],
+    meeting: npt.NDArray[np.uint64],
     leaf_value: Floats,
     n_groups: int,
     found: Floats,
 ) -> None:
     """Fill ``found[coalition, reference]`` with the model's margin for every hybrid of one row and each reference.
 
-    ``reference_failed`` has one row per leaf and one column per reference.
+    ``reference_failed`` has one row per leaf and one column per reference, at most 64; ``meeting[leaf, group]`` holds, as bits,
+    the references that meet all conditions of the group on the leaf's path.
     """
     found[:] = 0.0
     n_references = found.shape[1]
+    one, none = np.uint64(1), np.uint64(0)
+    everybody = ~none if n_references == 64 else (one << np.uint64(n_references)) - one
     for leaf in range(leaf_value.size):
         avoid, value = row_failed[leaf], leaf_value[leaf]
-        for reference in range(n_references):
+        reached = everybody
+        for group in range(n_groups):
+            if avoid >> group & 1:
+                reached &= meeting[leaf, group]
+        while reached:
+            lowest = reached & (~reached + one)
+            reached ^= lowest
+            reference = POSITION[np.int64((lowest * MAGIC) >> np.uint64(58))]
             hold = reference_failed[leaf, reference]
-            if avoid & hold:
-                continue
             found[hold, reference] += value
             inside = avoid
             while inside:  # the non-empty sets inside avoid, in falling order
@@ -122,5 +138,7 @@ find_failures = compiled(
     "void(float32[:,::1], int64[::1], float64[::1], uint8[::1], uint8[::1], int64[::1], int64[::1], int64[::1], uint8[::1], "
     "int32[:,::1])",
 )
-coalition_margins = compiled(margins, "void(int32[::1], int32[:,::1], float64[::1], int64, float64[:,::1])")
+coalition_margins = compiled(
+    margins, "void(int32[::1], int32[:,::1], uint64[:,::1], float64[::1], int64, float64[:,::1])"
+)
 shapley_values = compiled(shapley, "void(float64[:,::1], float64[::1], float64[:,::1])")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 MOST_GROUPS = 12
+MOST_REFERENCES = 64
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -44,6 +45,8 @@ class Paths:
     leaf_value : array, one per leaf
     reference_failed : array (n_leaves, n_references), int32
         Groups, as bits, with a condition that the reference does not meet.
+    meeting : array (n_leaves, n_groups), uint64
+        References, as bits, that meet every condition of the group.
     """
 
     n_groups: int
@@ -57,6 +60,7 @@ class Paths:
     path_left: npt.NDArray[np.uint8]
     leaf_value: Floats
     reference_failed: npt.NDArray[np.int32]
+    meeting: npt.NDArray[np.uint64]
 
     def failed(self, rows: Singles) -> npt.NDArray[np.int32]:
         """Groups that each row fails on the path of each leaf, as bits; shape (n_rows, n_leaves)."""
@@ -78,7 +82,7 @@ class Paths:
     def margins(self, failed: npt.NDArray[np.int32]) -> Floats:
         """The model's margin for every hybrid of one row and each reference; shape (2^n_groups, n_references)."""
         found = np.empty((1 << self.n_groups, self.reference_failed.shape[1]))
-        coalition_margins(failed, self.reference_failed, self.leaf_value, self.n_groups, found)
+        coalition_margins(failed, self.reference_failed, self.meeting, self.leaf_value, self.n_groups, found)
         return found
 
 
@@ -92,6 +96,7 @@ def paths(booster: lightgbm.Booster, groups: Sequence[int], references: Singles)
     groups : sequence of int
         The group of each feature, numbered from 0; at most 12 groups.
     references : array (n_references, n_features), float32
+        At most 64.
 
     Returns
     -------
@@ -112,6 +117,8 @@ def paths(booster: lightgbm.Booster, groups: Sequence[int], references: Singles)
     >>> found.margins(found.failed(np.array([[45.0]], dtype=np.float32))[0]).round(3).tolist()
     [[-0.26], [0.14]]
     """
+    if len(references) > MOST_REFERENCES:
+        raise ValueError(f"{len(references)} references are too many; give at most {MOST_REFERENCES}.")
     if max(groups) >= MOST_GROUPS:
         raise ValueError(f"{max(groups) + 1} groups have too many coalitions; put features into at most {MOST_GROUPS}.")
     forest = read_forest(booster)
@@ -142,9 +149,17 @@ def paths(booster: lightgbm.Booster, groups: Sequence[int], references: Singles)
         path_left=np.array(lefts, dtype=np.uint8),
         leaf_value=np.array(values, dtype=np.float64),
         reference_failed=empty,
+        meeting=np.empty((0, 0), dtype=np.uint64),
     )
     failed = np.ascontiguousarray(taken.failed(references).T)
-    return Paths(**{**vars(taken), "reference_failed": failed})
+    return Paths(**{**vars(taken), "reference_failed": failed, "meeting": _meeting(failed, taken.n_groups)})
+
+
+def _meeting(failed: npt.NDArray[np.int32], n_groups: int) -> npt.NDArray[np.uint64]:
+    bit = np.uint64(1) << np.arange(failed.shape[1], dtype=np.uint64)
+    return np.stack(
+        [((failed >> group & 1 == 0) * bit).sum(axis=1, dtype=np.uint64) for group in range(n_groups)], axis=1
+    )
 
 
 def _leaves(tree: Tree) -> list[tuple[list[tuple[int, bool]], float]]:

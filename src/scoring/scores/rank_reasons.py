@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from scoring.scores.coalitions import Paths, shapley_of
+from scoring.features.registry import FEATURE_NAMES, FEATURES
+from scoring.scores.bundle import EXPLAINED, Bundle
+from scoring.scores.coalitions import Paths, paths, shapley_of
+from scoring.scores.effects import MARGIN, Shift
+from scoring.scores.log_odds import probability
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -137,3 +142,54 @@ class RankExplainer:
         against = np.abs(np.einsum("br,gr->bg", self.resampled, by_reference, optimize=False))
         place = np.argsort(np.argsort(-against, axis=1, kind="stable"), axis=1, kind="stable")
         return np.asarray((place < TOP).mean(axis=0))
+
+
+def rank_explainer(bundle: Bundle) -> RankExplainer | None:
+    """What explains ranks under a bundle: its references, and both scores as they are served.
+
+    Returns
+    -------
+    RankExplainer or None
+        None for a bundle without reference rows, or with a model that cannot be taken apart: then no reasons of the rank are told.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> rank_explainer(Bundle("id", Path("."), {}, {})) is None
+    True
+    """
+    if bundle.reference is None or not len(bundle.reference) or any(t is None for t in bundle.leaf_tables.values()):
+        return None
+    groups = tuple(dict.fromkeys(str(feature.group) for feature in FEATURES))
+    group_of = tuple(groups.index(str(feature.group)) for feature in FEATURES)
+    return RankExplainer(
+        groups=groups,
+        group_of=group_of,
+        references=bundle.reference,
+        paths={name: paths(bundle.boosters[name], group_of, bundle.reference) for name in EXPLAINED},
+        served={"willingness": partial(_served_willingness, bundle), "ability": partial(_served_ability, bundle)},
+    )
+
+
+def _served_willingness(bundle: Bundle, margins: Floats, hybrids: Hybrids) -> Floats:
+    """Willingness under no proactive contact: calibrated, then shifted as the bundle's effects say."""
+    margin = bundle.calibrated_margin("willingness", margins.ravel()).reshape(margins.shape)
+    if bundle.effects is not None:
+        margin = margin + _shift(bundle.effects.none, margin, hybrids)
+    return probability(margin.ravel()).reshape(margin.shape)
+
+
+def _shift(none: Shift, margin: Floats, hybrids: Hybrids) -> Floats:
+    """The shift to no proactive contact for every hybrid."""
+    amount = np.zeros(margin.shape)
+    for coefficient, modifier in zip(none.coefficients, none.modifiers, strict=True):
+        seen = np.ones(margin.shape)
+        for factor in modifier.factors:
+            is_margin = factor.feature == MARGIN
+            seen = seen * factor.value(margin if is_margin else hybrids.feature(FEATURE_NAMES.index(factor.feature)))
+        amount = amount + coefficient * seen
+    return amount
+
+
+def _served_ability(bundle: Bundle, margins: Floats, hybrids: Hybrids) -> Floats:
+    return probability(bundle.calibrated_margin("ability", margins.ravel())).reshape(margins.shape)
