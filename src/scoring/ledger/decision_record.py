@@ -25,6 +25,7 @@ from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.scores.bundle import EXPLAINED, Bundle
+from scoring.scores.rank_reasons import RankExplainer, RankReasons
 from scoring.scores.scores import Scores, channel_effects, group_contributions
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -61,6 +62,58 @@ class Circumstances:
     environment: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """Reasons of the rank for some rows of a plan, and nothing for the others.
+
+    Attributes
+    ----------
+    place : array (n_accounts,), int
+        Row in ``reasons`` of each account; -1 where there is none.
+    reasons : RankReasons
+    """
+
+    place: npt.NDArray[np.int64]
+    reasons: RankReasons
+
+    @classmethod
+    def of(
+        cls,
+        explainer: RankExplainer,
+        values: npt.NDArray[np.float32],
+        chosen: npt.NDArray[np.bool_],
+        *,
+        threads: int = 1,
+    ) -> Ranked:
+        """Work out the reasons of the rank for the chosen rows."""
+        place = np.where(chosen, np.cumsum(chosen) - 1, -1)
+        return cls(place, explainer.explain(values[chosen], threads=threads))
+
+    def product(self, rows: slice) -> pa.Array:
+        """Groups, reference and value of willingness x ability per row; null where there is none."""
+        place = self.place[rows]
+        there = place >= 0
+        at = np.where(there, place, 0)
+        if not len(self.reasons.product):
+            return pa.nulls(len(place))
+        groups = pa.StructArray.from_arrays(
+            [pa.array(self.reasons.values[at, k]) for k in range(len(self.reasons.groups))],
+            names=list(self.reasons.groups),
+        )
+        reference = pa.array(np.full(len(at), self.reasons.reference))
+        value = pa.array(self.reasons.product[at])
+        return pa.StructArray.from_arrays(
+            [groups, reference, value], names=["groups", "reference", "value"], mask=pa.array(~there)
+        )
+
+    def kept(self, name: str, rows: slice) -> Floats:
+        """Share of resamples that keep each group among the largest, per row; NaN where there is none."""
+        place = self.place[rows]
+        found = np.full((len(place), len(self.reasons.groups)), np.nan)
+        found[place >= 0] = self.reasons.kept[name][place[place >= 0]]
+        return found
+
+
 def record_blocks(
     plan: Plan,
     scores: Scores,
@@ -68,6 +121,7 @@ def record_blocks(
     shared: Circumstances,
     lawful: Lawfulness | None = None,
     details: TreatmentDetails | None = None,
+    ranked: Ranked | None = None,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
@@ -77,10 +131,12 @@ def record_blocks(
         What the contact policy said about every rule and channel.
     details : TreatmentDetails, optional
         Timing, terms, questions and files that go with the decisions, recorded under ``details``.
+    ranked : Ranked, optional
+        Reasons of the rank, for the accounts that get an action.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
-        tree = _tree(plan, scores, bundle, shared, lawful, rows)
+        tree = _tree(plan, scores, bundle, shared, lawful, rows, ranked)
         if details is not None:
             tree["details"] = detail_columns(details, rows)
         yield pa.table(
@@ -93,7 +149,13 @@ def record_blocks(
 
 
 def _tree(
-    plan: Plan, scores: Scores, bundle: Bundle, shared: Circumstances, lawful: Lawfulness | None, rows: slice
+    plan: Plan,
+    scores: Scores,
+    bundle: Bundle,
+    shared: Circumstances,
+    lawful: Lawfulness | None,
+    rows: slice,
+    ranked: Ranked | None,
 ) -> dict[str, Any]:
     decided = plan.decisions.iloc[rows]
     scored = scores.table.iloc[rows]
@@ -108,6 +170,7 @@ def _tree(
                 "holdout": _array(decided["holdout"]),
                 "propensity": _array(decided["propensity"]),
             },
+            "loss_cents": _array(decided["loss_cents"]),
             "margin_cents": _rounded(_margin(plan, rows)),
             "priority_formula": RULE,
             "priority_value_cents": _array(decided["priority_value_cents"]),
@@ -116,6 +179,7 @@ def _tree(
             "reason": _text(decided["reason"]),
             "runner_up": _text(decided["runner_up_channel"]),
             "treatment": _text(decided["treatment"]),
+            "waited_days": _array(decided["waited_days"]),
         },
         "currency": shared.currency,
         "decision_id": _text(decided["decision_id"]),
@@ -137,36 +201,51 @@ def _tree(
         },
         "run_id": shared.run_id,
         "schema": SCHEMA,
+        "strategy": plan.strategy.facts(),
         "scores": {
-            **{name: _score(name, scores, rows) for name in EXPLAINED},
+            **{name: _score(name, scores, rows, ranked) for name in EXPLAINED},
+            **({} if ranked is None else {"product": ranked.product(rows)}),
+            "ability_share": _interval("ability", scored),
             "bucket": _text(scored["bucket"]),
             "cure_amount_cents": _array(scored["cure_amount_cents"]),
             "dpd": _array(scored["dpd"]),
             "evidence": _text(scored["evidence"]),
+            "evidence_missing": _text(scored["evidence_missing"]),
             "p_full": _array(scored["p_full"]),
             "past_due_cents": _array(scored["past_due_cents"]),
             "payable_cents": {side: _array(scored[f"payable_{side}_cents"]) for side in ("low", "mid", "high")},
             "segment": _text(scored["segment"]),
             "w_logged": _array(scored["w_logged"]),
             "w_none": _array(scored["w_none"]),
+            "w_none_interval": {side: _array(scored[f"w_none_{side}"]) for side in ("low", "high")},
         },
         "trigger": shared.trigger,
     }
 
 
-def _score(name: str, scores: Scores, rows: slice) -> dict[str, Any]:
+def _interval(name: str, scored: pd.DataFrame) -> dict[str, Any]:
+    """A score as it is served, with its interval."""
+    return {
+        "high": _array(scored[f"{name}_high"]),
+        "low": _array(scored[f"{name}_low"]),
+        "value": _array(scored[name]),
+    }
+
+
+def _score(name: str, scores: Scores, rows: slice, ranked: Ranked | None) -> dict[str, Any]:
     parts = scores.contributions[name][rows]
+    kept = None if ranked is None else ranked.kept(name, rows)
     groups, by_group = group_contributions(parts)
     return {
         "expected_margin": pa.array(parts[:, -1]),
         "groups": {group: pa.array(by_group[:, place]) for place, group in enumerate(groups)},
         "margin": pa.array(scores.margins[name][rows]),
-        "reasons": reasons(parts, scores.frame.values[rows]),
+        "reasons": reasons(parts, scores.frame.values[rows], kept),
         "scale": "log-odds",
     }
 
 
-def reasons(parts: Floats, values: npt.NDArray[np.float32]) -> pa.Array:
+def reasons(parts: Floats, values: npt.NDArray[np.float32], kept: Floats | None = None) -> pa.Array:
     """Up to four reasons per row: groups by the size of their contribution, each with its strongest feature and value.
 
     Parameters
@@ -174,11 +253,13 @@ def reasons(parts: Floats, values: npt.NDArray[np.float32]) -> pa.Array:
     parts : array (n, n_features + 1)
         Contributions in log-odds, expected margin last.
     values : array (n, n_features)
+    kept : array (n, n_groups), optional
+        Share of resampled references that also count the group among the four largest; NaN where that was not worked out.
 
     Returns
     -------
     pyarrow list array of struct
-        ``group``, ``contribution`` (log-odds, signed), ``feature``, ``value`` (null: not on file). Groups below 2 % of all
+        ``group``, ``contribution`` (log-odds, signed), ``feature``, ``value`` (null: not on file), ``kept``. Groups below 2 % of all
         movement are left out; ties keep the order of the groups.
     """
     groups, by_group = group_contributions(parts)
@@ -189,20 +270,24 @@ def reasons(parts: Floats, values: npt.NDArray[np.float32]) -> pa.Array:
     strongest = _strongest_features(parts, groups)
     features = np.take_along_axis(strongest, order, axis=1)[told]
     seen = np.take_along_axis(values.astype(np.float64), np.take_along_axis(strongest, order, axis=1), axis=1)[told]
-    entries = pa.StructArray.from_arrays(
-        [
-            pa.array(picked[told]),
-            pa.array(_FEATURE_NAMES[features], type=pa.string()),
-            pa.array(np.array(groups, dtype=object)[order[told]], type=pa.string()),
-            _short(seen),
-        ],
-        names=["contribution", "feature", "group", "value"],
-    )
+    columns = {
+        "contribution": pa.array(picked[told]),
+        "feature": pa.array(_FEATURE_NAMES[features], type=pa.string()),
+        "group": pa.array(np.array(groups, dtype=object)[order[told]], type=pa.string()),
+        "value": _short(seen),
+    }
+    if kept is not None:
+        columns["kept"] = _nullable(np.take_along_axis(kept, order, axis=1)[told])
+    entries = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
     ends = np.concatenate([[0], np.cumsum(told.sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), entries)
 
 
 _FEATURE_NAMES: Final = np.array([feature.name for feature in FEATURES], dtype=object)
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))
 
 
 def _strongest_features(parts: Floats, groups: list[str]) -> npt.NDArray[np.int64]:
@@ -264,12 +349,15 @@ def _strictest(one: str, other: str) -> str:
 
 
 def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
-    """Per channel: net value (null where it is not suitable or not lawful), unit cost and the price of a place."""
+    """Per channel: gain, cost and harm of a contact, net value (null where it is not possible), minutes, price of its place."""
+    worth, price = plan.worth, plan.price_of_contact(rows)
+    parts = {"cost_cents": worth.cost(rows), "gain_cents": worth.gain(rows), "harm_cents": worth.harm(rows)}
     found: dict[str, Any] = {}
     for place, channel in enumerate(CONTACT_CHANNELS):
         found[str(channel)] = {
-            "cost_cents": channel_effects()[channel].cost_cents,
-            "price_cents": round(plan.prices[channel], 2),
+            **{name: _rounded(part[:, place]) for name, part in parts.items()},
+            "minutes": _rounded(worth.minutes[rows, place]),
+            "price_cents": _rounded(price[:, place]),
             "value_cents": _rounded(plan.values[rows, place]),
         }
     return found

@@ -9,6 +9,7 @@ to be unstable.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -28,7 +29,7 @@ Singles = npt.NDArray[np.float32]
 RESAMPLES: Final = 20
 SEED: Final = 20260101
 TOP: Final = 4
-COMPLETE: Final = 1e-9
+ROWS_PER_TASK: Final = 512
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,14 @@ class RankExplainer:
         weights = np.stack([np.bincount(one, minlength=len(self.references)) for one in drawn]) / len(self.references)
         object.__setattr__(self, "resampled", weights)
 
-    def explain(self, rows: Singles) -> RankReasons:
+    def explain(self, rows: Singles, *, threads: int = 1) -> RankReasons:
         """Reasons of the rank of some accounts.
 
         Parameters
         ----------
         rows : array (n, n_features), float32
+        threads : int
+            The numbers do not depend on it.
 
         Returns
         -------
@@ -124,10 +127,21 @@ class RankExplainer:
         n_groups = len(self.groups)
         values, ends = np.empty((len(rows), n_groups)), np.empty((len(rows), 2))
         kept = {name: np.empty((len(rows), n_groups)) for name in self.paths}
+        starts = range(0, len(rows), ROWS_PER_TASK)
+
+        def explain(start: int) -> None:
+            some = slice(start, start + ROWS_PER_TASK)
+            self._explain(rows[some], values[some], ends[some], {name: share[some] for name, share in kept.items()})
+
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            list(pool.map(explain, starts))  # raises what a task raised
+        return RankReasons(self.groups, values, float(ends[0, 0]) if len(rows) else float("nan"), ends[:, 1], kept)
+
+    def _explain(self, rows: Singles, values: Floats, ends: Floats, kept: dict[str, Floats]) -> None:
         failed = {name: one.failed(rows) for name, one in self.paths.items()}
         for place, row in enumerate(rows):
             hybrids = Hybrids(row, self.references, self.group_of)
-            worth = np.ones((1 << n_groups, len(self.references)))
+            worth = np.ones((1 << len(self.groups), len(self.references)))
             for name, one in self.paths.items():
                 margins = one.margins(failed[name][place])
                 kept[name][place] = self._kept(shapley_of(margins))
@@ -135,7 +149,6 @@ class RankExplainer:
             mean = worth.mean(axis=1)
             values[place] = shapley_of(mean[:, None])[:, 0]
             ends[place] = mean[0], mean[-1]
-        return RankReasons(self.groups, values, float(ends[0, 0]) if len(rows) else float("nan"), ends[:, 1], kept)
 
     def _kept(self, by_reference: Floats) -> Floats:
         """Share of resamples in which each group is among the largest; ``by_reference`` has shape (n_groups, n_references)."""
