@@ -53,16 +53,22 @@ LEVEL: Final = (
 )
 """What the level under no contact may depend on."""
 
-KAPPAS: Final = (0.5, 0.75, 1.0)
+KAPPAS: Final = (0.7, 0.85, 1.0)
 """Share of a single contact's effect that shows where the policy goes on contacting."""
-SPREADS: Final = tuple(product((0.5,), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 1.0)))
+SPREADS: Final = tuple(product((0.3,), (0.05, 0.15, 0.4), (0.05, 0.15, 0.4)))
 """Priors tried: spread of what is common to the channels, of modifiers, of a channel's own part."""
-REGIME_SPREAD: Final = 0.05
+REGIME_SPREAD: Final = 0.03
 """How far the regimes may differ beyond the share, on the log-odds."""
-CLIP: Final = 20.0
+CLIP: Final = 3.0
 """No weight counts more than this many times the median of its action."""
-NULL_PRIOR: Final = 0.1
-"""Chance, before the log is seen, that no contact changes anything."""
+NULL_PRIOR: Final = 0.5
+"""Chance, before the log is seen, that no contact changes anything: looked at only where the log can tell."""
+NULL_ERROR: Final = 0.3
+"""The log can tell where the common factor of all shifts has at most this standard error; the prior's pattern has factor 1."""
+NULL_SPREAD: Final = 0.3
+"""Otherwise all shifts are those of the prior times a factor around 1, with this spread."""
+NULL_VETO: Final = 3.0
+"""Log-evidence for shifts of any other pattern that forbids calling them null."""
 TRUST_LEVEL: Final = 0.01
 """Regimes that agree would differ as much less often than this."""
 BALANCE_LEVEL: Final = 1e-4
@@ -208,8 +214,10 @@ def _together(quiet: Sums, policy: Sums | None, kappa: float) -> tuple[Floats, F
     if policy is None:
         return precision, moment
     other, other_moment = policy.shifts()
-    # A regime of its own may differ a little: its information is that of a noisier reading.
-    blur = np.linalg.inv(np.eye(len(other)) + REGIME_SPREAD**2 * other)
+    # A channel's constant may differ a little between regimes: its information is that of a noisier reading.
+    apart = np.zeros(len(other))
+    apart[:: len(other) // len(CONTACT_CHANNELS)] = REGIME_SPREAD**2
+    blur = np.linalg.inv(np.eye(len(other)) + apart[:, None] * other)
     other, other_moment = other @ blur, blur.T @ other_moment
     return precision + kappa**2 * (other + other.T) / 2, moment + kappa * other_moment
 
@@ -279,7 +287,7 @@ def _effects(
     modifiers: Sequence[Modifier],
 ) -> LearnedEffects:
     n_m = len(modifiers)
-    p_null = NULL_PRIOR / (NULL_PRIOR + (1 - NULL_PRIOR) * float(np.exp(min(fitted.found.log_evidence, 700.0))))
+    p_null = _chance_of_null(fitted)
     is_null = p_null > 0.5
     shifts = np.zeros_like(fitted.found.mean) if is_null else fitted.found.mean
     level = fitted.quiet.baseline(shifts)
@@ -338,6 +346,24 @@ def _overlap(decisions: LoggedDecisions, place: int) -> float:
     chosen = decisions.rows["action"].to_numpy() == place
     chance = decisions.rows["propensity"].to_numpy(dtype=np.float64)[chosen]
     return float(np.clip((1.0 / np.maximum(chance, 1e-4)).sum() / max(lawful, 1), 0.0, 1.0))
+
+
+def _chance_of_null(fitted: _Fitted) -> float:
+    """Posterior chance that every shift is zero, against the prior's pattern times a factor around 1; 0 where the log cannot tell."""
+    pattern, found = fitted.prior.mean, []
+    error = np.inf
+    for kappa in KAPPAS if fitted.policy is not None else (1.0,):
+        precision, moment = _together(fitted.quiet, fitted.policy, kappa)
+        one = Prior(np.ones(1), np.array([[NULL_SPREAD**2]]))
+        along = np.array([[pattern @ precision @ pattern]]), np.array([pattern @ moment])
+        error = min(error, float(along[0][0, 0]) ** -0.5 if along[0][0, 0] > 0 else np.inf)
+        found.append(posterior(*along, one).log_evidence)
+    if error > NULL_ERROR:
+        return 0.0
+    evidence = float(np.logaddexp.reduce(found) - np.log(len(found)))
+    if fitted.found.log_evidence > NULL_VETO:
+        evidence = max(evidence, fitted.found.log_evidence)
+    return NULL_PRIOR / (NULL_PRIOR + (1 - NULL_PRIOR) * float(np.exp(min(evidence, 700.0))))
 
 
 def _rows_of(matrix: Floats) -> tuple[tuple[float, ...], ...]:

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 PASSES: Final = 4
 """Newton steps; the fit moves by less than a thousandth of a standard error after three."""
-LEVEL_SPREAD: Final = 0.3
+LEVEL_SPREAD: Final = 0.2
 """Spread, before the log is seen, of what the baseline adds to the logged score beyond its constant."""
 
 
