@@ -26,15 +26,16 @@ from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, r
 from scoring.decisions.plan import Plan, decide, plan_summary
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import BadRequestError, BundleError, MissingToolError
-from scoring.features.builder import build, feature_spec_hash
+from scoring.features.builder import FeatureFrame, build, feature_spec_hash
 from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
-from scoring.ledger.decision_record import Circumstances, record_blocks
+from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
 from scoring.ledger.record import Batch, StoredBatch
 from scoring.ledger.store import Ledger
 from scoring.policy import Operations
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
+from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -126,17 +127,26 @@ def run_plan(
     progress("plan")
     shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations))
     plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful)
+    progress("reasons of the rank")
+    ranked = rank_reasons(plan, frame, bundle, threads=threads)
     progress("ledger")
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
     batch = Batch(shared.run_id, "decision", as_of, summary)
     with Ledger.open(home / "ledger.db") as ledger:
         stored = ledger.append_batch(
-            batch, record_blocks(plan, scores, bundle, shared, lawful), recorded_at=recorded_at
+            batch, record_blocks(plan, scores, bundle, shared, lawful, ranked=ranked), recorded_at=recorded_at
         )
     progress("queue files")
     _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])
     _point_at(home, shared.run_id, folder, as_of)
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
+
+
+def rank_reasons(plan: Plan, frame: FeatureFrame, bundle: Bundle, *, threads: int) -> Ranked | None:
+    """Why the accounts that get an action rank where they do; None where the bundle cannot tell."""
+    explainer = rank_explainer(bundle)
+    acts = (plan.decisions["channel"] != str(Channel.NONE)).to_numpy()
+    return None if explainer is None else Ranked.of(explainer, frame.values, acts, threads=threads)
 
 
 def policy_facts(lawful: Lawfulness | None, operations: Operations) -> dict[str, Any]:
