@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from scoring.errors import ScoringError
 from scoring.features.registry import FEATURE_NAMES
@@ -246,11 +247,9 @@ def _data(pieces: Pieces) -> dict[str, Any]:
 
 
 def _monotone(ways: Recipe) -> str:
-    """What the recipe says about monotone directions, in words."""
-    held = getattr(ways, "monotone", None)
-    if not held:
-        return "none in this recipe"
-    return str(held) if isinstance(held, str) else ", ".join(f"{name} {way}" for name, way in dict(held).items())
+    """What the recipe holds to monotone directions, in words; one file states the directions."""
+    held = [name for name, is_held in dict(getattr(ways, "monotone", {})).items() if is_held]
+    return f"{', '.join(held)}, as in training/directions.toml" if held else "none in this recipe"
 
 
 def _turns(turns: pd.DataFrame) -> dict[str, Any]:
@@ -342,9 +341,10 @@ def _children(pieces: Pieces, facts: Mapping[str, Any]) -> dict[str, tracking.Ch
         figures |= judging.flat(facts["calibration"].get(model, {}), "calibration")
         figures |= judging.flat(facts["groups"].get(model, {}), "group")
         found[model] = tracking.Child({**settings, "trees": trees[model]}, figures)
-    payable = {"trees": trees["share_mid"], **pieces.ways.payable, "conformal_margin": pieces.fitted.conformal_margin}
+    payable = judging.flat(dict(pieces.bundle.manifest["payable"]), "payable")
     found["payable"] = tracking.Child(
-        {**settings, **payable}, {name: value for name, value in own.items() if name.startswith("payable")}
+        {**settings, "trees": trees["share_mid"], **payable},
+        {name: value for name, value in own.items() if name.startswith("payable")},
     )
     card = facts["rivals"]["scorecard"]
     if card["compared"]:
@@ -379,8 +379,10 @@ def _plots(pieces: Pieces, scores: Scores, table: pd.DataFrame, facts: Mapping[s
 
 
 def _png(figure: Figure) -> bytes:
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=DOTS_PER_INCH)
+    """A small PNG: a palette of 128 colours shows the same as full colour."""
+    drawn, held = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
+    Image.open(drawn).convert("RGB").quantize(128).save(held, format="png", optimize=True)
     return held.getvalue()
 
 
