@@ -158,7 +158,8 @@ class Desk:
             decided = decide_at_prices(
                 scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful
             )
-            records += _records(record_blocks(decided, scores, bundle, shared, part.lawful), as_of)
+            blocks = record_blocks(decided, scores, bundle, shared, part.lawful, refs=ledger.refs)
+            records += _records(blocks, as_of)
             rows += decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
         ledger.append(records, recorded_at=recorded_at)
         return rows

@@ -134,7 +134,9 @@ def run_plan(
     batch = Batch(shared.run_id, "decision", as_of, summary)
     with Ledger.open(home / "ledger.db") as ledger:
         stored = ledger.append_batch(
-            batch, record_blocks(plan, scores, bundle, shared, lawful, ranked=ranked), recorded_at=recorded_at
+            batch,
+            record_blocks(plan, scores, bundle, shared, lawful, ranked=ranked, refs=ledger.refs),
+            recorded_at=recorded_at,
         )
     progress("queue files")
     _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])

@@ -40,7 +40,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StoredRec
         lawful = _lawfulness(scores)
         plan = decide(scores, TargetDefinition(), _all_channels(capacity), run_id="run", lawful=lawful)
         shared = Circumstances("run", "plan", "d0", "CNY", lawful.facts, {"numpy": np.__version__})
-        blocks = record_blocks(plan, scores, bundle, shared, lawful)
+        blocks = record_blocks(plan, scores, bundle, shared, lawful, refs=ledger.refs)
         ledger.append_batch(Batch("run", "decision", ON, {}), blocks, recorded_at=datetime(2025, 5, 1, 22, tzinfo=UTC))
         yield [found for found in ledger.records() if found.kind == "decision"]
 

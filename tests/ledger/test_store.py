@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from scoring.errors import LedgerConflictError, LedgerError, MissingToolError, NotReadyError, UnknownDecisionError
+from scoring.ledger import schema
 from scoring.ledger.canonical import canonical_column
+from scoring.ledger.chain import envelope, link
 from scoring.ledger.record import Batch, Head, Record
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
@@ -40,8 +43,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger.open(path) as ledger:
+def ledger(place: str) -> Iterator[Ledger]:
+    with Ledger.open(place) as ledger:
         yield ledger
 
 
@@ -162,7 +165,7 @@ def test_the_same_batch_again_writes_nothing_however_it_is_cut_into_blocks(ledge
     again = ledger.append_batch(a_batch(), [a_block("A1"), a_block("A2", "A3")], recorded_at=AT + timedelta(days=1))
 
     assert again.already_there
-    assert (again.records_hash, again.first_seq, again.last_seq) == (first.records_hash, 1, 3)
+    assert (again.tree_root, again.first_seq, again.last_seq) == (first.tree_root, 1, 3)
     assert ledger.head() == head
 
 
@@ -250,36 +253,43 @@ def test_a_body_that_is_not_utf_8_is_refused(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("statement", "refusal"),
     [
-        ("UPDATE records SET body = '{}' WHERE seq = 1", "a correction is a new record"),
+        ("UPDATE records SET kind = 'x' WHERE seq = 1", "a correction is a new record"),
         ("DELETE FROM records", "records are never deleted"),
+        ("UPDATE bodies SET body = '{}'", "a body is never changed"),
+        ("DELETE FROM bodies WHERE body_id = 1", "body of a record is never deleted"),
+        ("INSERT OR REPLACE INTO bodies VALUES (1, '{}')", "body_id is already there"),
         ("INSERT OR REPLACE INTO records SELECT * FROM records WHERE seq = 1", "seq must follow"),
-        ("INSERT INTO records SELECT 4, 'X', kind, account_id, as_of, batch_id, about, recorded_at, body_hash, "
-         "prev_hash, hash, body FROM records WHERE seq = 1", "seq must follow"),
-        ("INSERT INTO records SELECT 3, 'X', kind, account_id, as_of, batch_id, about, recorded_at, body_hash, "
-         "prev_hash, hash, body FROM records WHERE seq = 1", "prev_hash must be the last"),
-        ("INSERT OR REPLACE INTO records SELECT 3, 'D1', kind, account_id, as_of, batch_id, about, recorded_at, "
-         "body_hash, hash, hash, body FROM records WHERE seq = 2", "record_id is already there"),
+        ("INSERT INTO records SELECT 4, 'X', kind, account_ref, as_of, batch_id, about, recorded_at, body_hash, "
+         "prev_hash, hash, 3 FROM records WHERE seq = 1", "seq must follow"),
+        ("INSERT INTO records SELECT 3, 'X', kind, account_ref, as_of, batch_id, about, recorded_at, body_hash, "
+         "prev_hash, hash, 3 FROM records WHERE seq = 1", "prev_hash must be the last"),
+        ("INSERT OR REPLACE INTO records SELECT 3, 'D1', kind, account_ref, as_of, batch_id, about, recorded_at, "
+         "body_hash, hash, hash, 3 FROM records WHERE seq = 2", "record_id is already there"),
+        ("INSERT INTO records SELECT 3, 'X', kind, account_ref, as_of, batch_id, about, recorded_at, body_hash, "
+         "hash, hash, 2 FROM records WHERE seq = 2", "be no other record's"),
+        ("INSERT INTO records SELECT 3, 'X', kind, account_ref, as_of, batch_id, about, recorded_at, body_hash, "
+         "hash, hash, 99 FROM records WHERE seq = 2", "the body must be there"),
     ],
 )  # fmt: skip
-def test_the_database_itself_refuses_to_change_what_is_written(
-    path: Path, ledger: Ledger, statement: str, refusal: str
-) -> None:
-    ledger.append([a_decision("D1"), a_decision("D2")], recorded_at=AT)
-    connection = sqlite3.connect(path, isolation_level=None)
+def test_the_file_itself_refuses_to_change_what_is_written(path: Path, statement: str, refusal: str) -> None:
+    with Ledger.open(path) as ledger:
+        ledger.append([a_decision("D1"), a_decision("D2")], recorded_at=AT)
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("INSERT INTO bodies VALUES (3, '{}')")
 
-    with pytest.raises(sqlite3.IntegrityError, match=refusal):
-        connection.execute(statement)
+        with pytest.raises(sqlite3.IntegrityError, match=refusal):
+            connection.execute(statement)
 
-    connection.close()
-    assert verify(ledger, ledger.head()) == []
+        connection.close()
+        assert verify(ledger, ledger.head()) == []
 
 
-def test_a_ledger_opened_again_goes_on_where_it_stopped(path: Path) -> None:
+def test_a_ledger_opened_again_goes_on_where_it_stopped(place: str) -> None:
     for number in (1, 2):
-        with Ledger.open(path) as ledger:
+        with Ledger.open(place) as ledger:
             ledger.append([a_decision(f"D{number}")], recorded_at=AT)
 
-    with Ledger.open(path, read_only=True) as ledger:
+    with Ledger.open(place, read_only=True) as ledger:
         assert [record.record_id for record in ledger.records()] == ["D1", "D2"]
         assert verify(ledger) == []
 
@@ -322,7 +332,7 @@ def test_a_ledger_of_a_later_version_is_refused(path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(LedgerError, match="schema version 99, and this program knows 1"):
+    with pytest.raises(LedgerError, match="schema version 99, and this program knows 2"):
         Ledger.open(path)
 
 
@@ -341,12 +351,76 @@ def test_readers_see_what_is_committed_and_nothing_of_a_batch_that_is_being_writ
     assert ledger.head().seq == 4
 
 
-def test_a_writer_that_waits_too_long_is_told_to_try_again(path: Path, ledger: Ledger) -> None:
+def test_others_write_while_a_batch_is_prepared(place: str, ledger: Ledger) -> None:
     def blocks() -> Iterator[pa.Table]:
-        yield a_block("A1")
-        with Ledger.open(path, wait_seconds=0.01) as other, pytest.raises(NotReadyError, match="Try again"):
-            other.append([a_decision("D9")], recorded_at=AT)
+        for number in range(3):
+            yield a_block(f"A{number}")
+            with Ledger.open(place, wait_seconds=5) as other:
+                other.append([a_decision(f"L{number}")], recorded_at=AT)
 
-    ledger.append_batch(a_batch(), blocks(), recorded_at=AT)
+    written = ledger.append_batch(a_batch(), blocks(), recorded_at=AT)
+
+    assert (written.first_seq, written.last_seq, ledger.head().seq) == (4, 6, 7)
+    assert verify(ledger, ledger.head()) == []
+
+
+def test_a_writer_that_waits_too_long_is_told_to_try_again(place: str, ledger: Ledger) -> None:
+    with (
+        ledger.database.staging() as stage,
+        stage.linking(),
+        Ledger.open(place, wait_seconds=0.01) as other,
+        pytest.raises(NotReadyError, match="Try again"),
+    ):
+        other.append([a_decision("D9")], recorded_at=AT)
 
     assert verify(ledger) == []
+
+
+def test_two_runs_of_one_batch_at_once_write_it_once(place: str, ledger: Ledger) -> None:
+    def blocks() -> Iterator[pa.Table]:
+        yield a_block("A1", "A2")
+        with Ledger.open(place) as other:
+            assert not other.append_batch(a_batch(), [a_block("A1", "A2")], recorded_at=AT).already_there
+
+    written = ledger.append_batch(a_batch(), blocks(), recorded_at=AT)
+
+    assert written.already_there
+    assert ledger.head().seq == 3
+    assert verify(ledger) == []
+
+
+def test_a_batch_that_is_not_written_leaves_no_bodies(place: str, ledger: Ledger) -> None:
+    ledger.append([a_decision("D-A3")], recorded_at=AT)
+
+    with pytest.raises(LedgerConflictError):
+        ledger.append_batch(a_batch(), [a_block("A1", "A2"), a_block("A3")], recorded_at=AT)
+
+    assert ledger.database.rows("SELECT count(*) FROM bodies") == [(1,)]
+
+
+def test_a_ledger_of_schema_1_is_brought_forward_with_its_chain(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(schema.MIGRATIONS[0])
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("BEGIN")
+    previous = bytes(32)
+    for seq in range(1, 301):
+        row = (seq, f"D{seq}", "decision", "A1", None, None, None, "2025-05-02T01:30:00.000000Z")
+        body_hash = sha256(b"{}").digest()
+        own = link(previous, body_hash, envelope(*row))
+        connection.execute(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}')", (*row, body_hash, previous, own)
+        )
+        previous = own
+    connection.execute("COMMIT")
+    connection.close()
+
+    with pytest.raises(LedgerError, match="Open it once for writing"):
+        Ledger.open(path, read_only=True)
+    with Ledger.open(path) as ledger:
+        assert verify(ledger, Head(300, previous)) == []
+        assert [record.record_id for record in ledger.for_account("A1", limit=2)] == ["D300", "D299"]
+        ledger.append([a_decision("D301")], recorded_at=AT)
+        assert verify(ledger, ledger.head()) == []

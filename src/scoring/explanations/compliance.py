@@ -74,7 +74,7 @@ def _decision(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     )
     yield wording.say(
         "decision.account",
-        account=facts.body["account_ref"],
+        account=facts.record.account_id or facts.body["account_ref"],
         dpd=days(scores["dpd"], wording),
         bucket=wording.name("bucket", scores["bucket"]),
         past_due=money(scores["past_due_cents"], facts.currency, wording),

@@ -77,7 +77,7 @@ def explanation(record: StoredRecord, lang: str = "en", audience: str = "complia
         lang=lang,
         audience=audience,
         wording=wording.digest,
-        title=title.format(decision_id=record.record_id, account=facts.body["account_ref"]),
+        title=title.format(decision_id=record.record_id, account=record.account_id or facts.body["account_ref"]),
         sections=AUDIENCES[audience](facts, wording),
     )
 

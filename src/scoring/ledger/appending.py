@@ -1,59 +1,101 @@
-"""Appending inside one transaction: a record, or a whole batch block by block.
+"""Appending: a record, or a whole batch whose bodies are written before its records are linked.
 
-The head of the chain is read inside the transaction that extends it, so writers in several processes leave one chain.
+The head of the chain is read inside the transaction that extends it, so writers in several processes leave one chain. All that does
+not depend on the head (bodies, their hashes, references) is prepared before, while others go on writing.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-import orjson
+import numpy as np
 import pyarrow as pa
 
 from scoring.errors import LedgerConflictError, LedgerError, UnknownDecisionError
 from scoring.ledger.chain import envelope, link
+from scoring.ledger.database import Linking, Row, Staging
 from scoring.ledger.record import BATCH_KIND, Batch, Head, Record, StoredBatch, StoredRecord
-from scoring.ledger.rows import INSERT, SELECT, Row, head_of, stored, stored_batch
+from scoring.ledger.rows import SELECT, Run, StoredTree, head_of, stored, stored_batch
+from scoring.ledger.subjects import Subjects
+from scoring.ledger.tree import GrowingTree, leaf_hash, peaks_of
 
 BLOCK_COLUMNS: Final = ("record_id", "account_id", "body")
 """The text columns of a block: ids, and the canonical JSON of each record."""
 
 
-def append_record(connection: sqlite3.Connection, record: Record, body: bytes, instant: str) -> StoredRecord:
+def append_record(
+    connection: Linking, record: Record, account_ref: str | None, body: bytes, instant: str
+) -> StoredRecord:
     """One record at the end of the chain, or the one that is there with the same content."""
     as_of = record.as_of.isoformat() if record.as_of else None
-    row = (record.record_id, record.kind, record.account_id, as_of, None, record.about)
+    row = (record.record_id, record.kind, account_ref, as_of, None, record.about)
     body_hash = sha256(body).digest()
-    found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,)).fetchone()
-    if found is not None:
-        if found[1:7] != row or found[8] != body_hash:
-            raise _conflict(record.record_id)
-        return stored(found)
+    found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,))
+    if found:
+        if found[0][1:7] != row or found[0][8] != body_hash:
+            raise conflict(record.record_id)
+        return stored(found[0], record.account_id)
     head = head_of(connection.execute)
-    if record.about is not None and not _is_there(connection, record.about, head.seq):
+    if record.about is not None and not connection.execute(
+        "SELECT 1 FROM records WHERE record_id = ?", (record.about,)
+    ):
         raise UnknownDecisionError(
             f"Record {record.record_id} is about {record.about}, which is not in the ledger. Record that first.",
             field="about",
             got=record.about,
         )
     columns = envelope(head.seq + 1, *row, instant)
-    linked = (head.seq + 1, *row, instant, body_hash, head.hash, link(head.hash, body_hash, columns), body.decode())
-    _insert(connection, [linked])
-    return stored(linked)
+    linked = (head.seq + 1, *row, instant, body_hash, head.hash, link(head.hash, body_hash, columns))
+    text = body.decode()
+    connection.link([(*linked, *connection.keep([text]))])
+    _grow(connection, [linked[10]], head.seq)
+    return stored((*linked, text), record.account_id)
 
 
-def append_batch(connection: sqlite3.Connection, batch: Batch, blocks: Iterable[pa.Table], instant: str) -> StoredBatch:
-    """All records of a batch at the end of the chain, then the record that closes it."""
+class PreparedBlock:
+    """A block of a batch whose bodies are written and whose references are known; it only has to be linked."""
+
+    def __init__(self, block: pa.Table, subjects: Subjects, stage: Staging | None) -> None:
+        ids, accounts, bodies = _columns_of(block)
+        self._ids = pa.array(ids, pa.string())
+        self._refs = pa.array(subjects.refs(accounts), pa.string())
+        self._hashes = pa.array([sha256(text.encode()).digest() for text in bodies], pa.binary(32))
+        kept = stage.keep(bodies) if stage is not None and bodies else []
+        self._body_ids = np.array(kept, dtype=np.int64)
+
+    def members(self) -> list[tuple[str, str, bytes]]:
+        """What is the same whenever the batch is written: id, reference and body hash of each record, in order."""
+        return list(zip(self._ids.to_pylist(), self._refs.to_pylist(), self._hashes.to_pylist(), strict=True))
+
+    def body_ids(self) -> list[int]:
+        """Where the bodies are."""
+        return [int(body_id) for body_id in self._body_ids.tolist()]
+
+
+def link_batch(connection: Linking, batch: Batch, blocks: Sequence[PreparedBlock], instant: str) -> StoredBatch:
+    """All records of a batch at the end of the chain, then the record that closes it and states the tree's root."""
     head = start = head_of(connection.execute)
-    digest = sha256()
+    tree = _tree(connection, head.seq)
+    kind, as_of, batch_id = batch.kind, batch.as_of.isoformat(), batch.batch_id
     for block in blocks:
-        rows = _linked_rows(batch, _columns_of(block), head, instant)
-        _insert(connection, rows)
-        digest.update(b"".join(batch_member(row[1], row[3], row[8]) for row in rows))
-        head = Head(rows[-1][0], rows[-1][10]) if rows else head
+        rows, nodes = [], []
+        for (record_id, ref, body_hash), body_id in zip(block.members(), block.body_ids(), strict=True):
+            seq = head.seq + 1
+            own = envelope(seq, record_id, kind, ref, as_of, batch_id, None, instant)
+            linked = link(head.hash, body_hash, own)
+            rows.append(
+                (seq, record_id, kind, ref, as_of, batch_id, None, instant, body_hash, head.hash, linked, body_id)
+            )
+            nodes += tree.add(leaf_hash(linked))
+            head = Head(seq, linked)
+        connection.link(rows)
+        connection.keep_nodes(nodes)
+    return _close(connection, batch, start, head, tree, instant)
+
+
+def _close(connection: Linking, batch: Batch, start: Head, head: Head, tree: GrowingTree, instant: str) -> StoredBatch:
     closing = Record(
         f"batch:{batch.batch_id}",
         BATCH_KIND,
@@ -64,61 +106,43 @@ def append_batch(connection: sqlite3.Connection, batch: Batch, blocks: Iterable[
             "n_records": head.seq - start.seq,
             "first_seq": start.seq + 1 if head.seq > start.seq else None,
             "last_seq": head.seq if head.seq > start.seq else None,
-            "records_hash": digest.hexdigest(),
+            "tree_root": tree.root().hex(),
             "meta": dict(batch.meta),
         },
     )
-    rows = _linked_rows(
-        batch, ([closing.record_id], [None], [closing.body_bytes().decode()]), head, instant, BATCH_KIND
-    )
-    _insert(connection, rows)
-    return stored_batch(rows[0])
+    text = closing.body_bytes().decode()
+    body_hash = sha256(text.encode()).digest()
+    row = (head.seq + 1, closing.record_id, BATCH_KIND, None, batch.as_of.isoformat(), batch.batch_id, None, instant)
+    linked = (*row, body_hash, head.hash, link(head.hash, body_hash, envelope(*row)))
+    connection.link([(*linked, *connection.keep([text]))])
+    connection.keep_nodes(tree.add(leaf_hash(linked[10])))
+    return stored_batch((*linked, text))
 
 
-def _linked_rows(
-    batch: Batch, columns: tuple[list[Any], list[Any], list[Any]], head: Head, instant: str, kind: str | None = None
-) -> list[Row]:
-    """Rows ready to insert. A chain is sequential by nature: this is the one loop over records, 4 us each."""
-    seq, previous = head.seq, head.hash
-    kind, as_of, batch_id = kind or batch.kind, batch.as_of.isoformat(), batch.batch_id
-    rows = []
-    for record_id, account_id, text in zip(*columns, strict=True):
-        seq += 1
-        body_hash = sha256(text.encode()).digest()
-        linked = link(previous, body_hash, envelope(seq, record_id, kind, account_id, as_of, batch_id, None, instant))
-        rows.append(
-            (seq, record_id, kind, account_id, as_of, batch_id, None, instant, body_hash, previous, linked, text)
-        )
-        previous = linked
-    return rows
-
-
-def unchanged(written: StoredBatch, batch: Batch, blocks: Iterable[pa.Table]) -> StoredBatch:
-    """The batch as written, provided that the same records were given again."""
-    digest = sha256()
-    for block in blocks:
-        digest.update(
-            b"".join(
-                batch_member(r, a, sha256(text.encode()).digest())
-                for r, a, text in zip(*_columns_of(block), strict=True)
-            )
-        )
-    seen = (batch.kind, batch.as_of, digest.hexdigest())
-    if seen != (written.kind, written.as_of, written.records_hash):
+def unchanged(
+    written: StoredBatch, batch: Batch, given: Iterable[tuple[Any, ...]], there: Iterable[Row]
+) -> StoredBatch:
+    """The batch as written, provided that the same records were given again (id, reference, body hash, in order)."""
+    if (batch.kind, batch.as_of) != (written.kind, written.as_of) or list(given) != [tuple(row) for row in there]:
         raise LedgerConflictError(
             f"Batch {batch.batch_id} is already in the ledger with {written.n_records} records of kind {written.kind} "
             f"as of {written.as_of}, and the records given now differ. A written batch is never changed: use another "
             "batch id, or find out what changed in the inputs.",
             field="batch_id",
-            got=digest.hexdigest(),
-            expected=written.records_hash,
+            got=batch.batch_id,
         )
     return StoredBatch(**{**vars(written), "already_there": True})
 
 
-def batch_member(record_id: str, account_id: str, body_hash: bytes) -> bytes:
-    """One record's share of a batch's digest: what it is called, whom it is about, and its body."""
-    return orjson.dumps((record_id, account_id)) + body_hash
+def _tree(connection: Linking, size: int) -> GrowingTree:
+    return GrowingTree(size, peaks_of(StoredTree(connection.execute), size))
+
+
+def _grow(connection: Linking, links: Sequence[bytes], size: int) -> None:
+    """Keep the nodes that single records complete; the tree is read only when there is one."""
+    if (size + len(links)) >> 8 > size >> 8:
+        tree = _tree(connection, size)
+        connection.keep_nodes([node for added in links for node in tree.add(leaf_hash(added))])
 
 
 def _columns_of(block: pa.Table) -> tuple[list[Any], list[Any], list[Any]]:
@@ -142,7 +166,7 @@ def _columns_of(block: pa.Table) -> tuple[list[Any], list[Any], list[Any]]:
 
 def refuse_bad_name(name: str, kind: str) -> None:
     """Refuse an empty id, an empty kind, and the kind that closes batches."""
-    if not name or kind in ("", BATCH_KIND):
+    if not name or "\0" in name or kind in ("", BATCH_KIND):
         raise LedgerError(
             f"{name!r} of kind {kind!r} cannot be written: an id and a kind are needed, and only append_batch writes "
             f"the kind {BATCH_KIND!r}.",
@@ -151,32 +175,18 @@ def refuse_bad_name(name: str, kind: str) -> None:
         )
 
 
-def _insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
-    try:
-        connection.executemany(INSERT, rows)
-    except sqlite3.IntegrityError as problem:
-        repeated = _first_repeated(connection, rows)
-        if repeated is None:
-            raise LedgerError(f"The database refused a record: {problem}. Run verify before writing more.") from problem
-        raise _conflict(repeated) from problem
-
-
-def _first_repeated(connection: sqlite3.Connection, rows: list[Row]) -> str | None:
-    """The first id that stands twice among these rows, or was there before them."""
+def first_repeated(run: Run, ids: Iterable[str]) -> str | None:
+    """The first of these ids that stands twice among them, or is in the ledger already."""
     seen: set[str] = set()
-    for _, record_id, *_ in rows:
-        if record_id in seen or _is_there(connection, record_id, rows[0][0] - 1):
-            return str(record_id)
+    for record_id in ids:
+        if record_id in seen or list(run("SELECT 1 FROM records WHERE record_id = ?", (record_id,))):
+            return record_id
         seen.add(record_id)
     return None
 
 
-def _is_there(connection: sqlite3.Connection, record_id: str, last_seq: int) -> bool:
-    found = connection.execute("SELECT 1 FROM records WHERE record_id = ? AND seq <= ?", (record_id, last_seq))
-    return found.fetchone() is not None
-
-
-def _conflict(record_id: str) -> LedgerConflictError:
+def conflict(record_id: str) -> LedgerConflictError:
+    """The refusal of a record whose id is taken."""
     return LedgerConflictError(
         f"Record {record_id} is already in the ledger with other content. What is written stays: write a correction as "
         "a new record about it.",

@@ -1,7 +1,7 @@
 """The hash chain: each record's hash covers its body, its place, its index columns and the record before it.
 
 * ``body_hash = SHA-256(body)``, the body being canonical JSON.
-* ``envelope`` = the canonical JSON list ``[seq, record_id, kind, account_id, as_of, batch_id, about, recorded_at]``:
+* ``envelope`` = the canonical JSON list ``[seq, record_id, kind, account_ref, as_of, batch_id, about, recorded_at]``:
   the columns by which a record is found. They are chained but not part of the body, so the same decision recorded at
   another moment has the same body and the same ``body_hash``.
 * ``hash = SHA-256(0x02 || prev_hash || body_hash || envelope)``; the first record's ``prev_hash`` is 32 zero bytes.
@@ -29,7 +29,7 @@ def envelope(
     seq: int,
     record_id: str,
     kind: str,
-    account_id: str | None,
+    account_ref: str | None,
     as_of: str | None,
     batch_id: str | None,
     about: str | None,
@@ -37,10 +37,10 @@ def envelope(
 ) -> bytes:
     """The index columns as one canonical JSON list (texts and a whole number, where orjson and RFC 8785 agree).
 
-    >>> envelope(1, "D1", "decision", "A1", "2025-05-01", None, None, "2025-05-02T01:30:00.000000Z")
-    b'[1,"D1","decision","A1","2025-05-01",null,null,"2025-05-02T01:30:00.000000Z"]'
+    >>> envelope(1, "D1", "decision", "s-1", "2025-05-01", None, None, "2025-05-02T01:30:00.000000Z")
+    b'[1,"D1","decision","s-1","2025-05-01",null,null,"2025-05-02T01:30:00.000000Z"]'
     """
-    return orjson.dumps((seq, record_id, kind, account_id, as_of, batch_id, about, recorded_at))
+    return orjson.dumps((seq, record_id, kind, account_ref, as_of, batch_id, about, recorded_at))
 
 
 def link(prev_hash: bytes, body_hash: bytes, columns: bytes) -> bytes:

@@ -7,7 +7,7 @@ a place, the choice and the runner-up. Amounts are whole minor units. Field grou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ SMALLEST_REASON_SHARE: Final = 0.02
 """A group below this share of all movement is no reason, a house threshold of 2026-11."""
 
 Floats = npt.NDArray[np.float64]
+Refs = Callable[[Sequence[str]], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def record_blocks(
     lawful: Lawfulness | None = None,
     details: TreatmentDetails | None = None,
     ranked: Ranked | None = None,
+    *,
+    refs: Refs,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
@@ -133,16 +136,20 @@ def record_blocks(
         Timing, terms, questions and files that go with the decisions, recorded under ``details``.
     ranked : Ranked, optional
         Reasons of the rank, for the accounts that get an action.
+    refs : callable
+        What stands for accounts in the ledger (`scoring.ledger.store.Ledger.refs`): a body never holds an account's id.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
+        accounts = pa.array(plan.decisions["account_id"].iloc[rows], type=pa.string())
         tree = _tree(plan, scores, bundle, shared, lawful, rows, ranked)
+        tree["account_ref"] = pa.array(refs(accounts.to_pylist()), type=pa.string())
         if details is not None:
             tree["details"] = detail_columns(details, rows)
         yield pa.table(
             {
                 "record_id": pa.array(plan.decisions["decision_id"].iloc[rows], type=pa.string()),
-                "account_id": pa.array(plan.decisions["account_id"].iloc[rows], type=pa.string()),
+                "account_id": accounts,
                 "body": canonical_column(tree),
             }
         )
@@ -160,7 +167,6 @@ def _tree(
     decided = plan.decisions.iloc[rows]
     scored = scores.table.iloc[rows]
     return {
-        "account_ref": _text(decided["account_id"]),
         "as_of": scores.frame.as_of.isoformat(),
         "candidates": _candidates(plan, rows),
         "choice": {

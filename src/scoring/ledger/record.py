@@ -91,12 +91,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record as the ledger holds it. ``seq`` counts from 1 without gaps."""
+    """A record as the ledger holds it. ``seq`` counts from 1 without gaps.
+
+    ``account_ref`` stands for the account in everything that is hashed; ``account_id`` is read from the subjects' keys, apart
+    from the ledger, and is None once the subject was erased.
+    """
 
     seq: int
     record_id: str
     kind: str
-    account_id: str | None
+    account_ref: str | None
     as_of: date | None
     batch_id: str | None
     about: str | None
@@ -105,6 +109,7 @@ class StoredRecord:
     prev_hash: bytes
     hash: bytes
     text: str
+    account_id: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ class StoredBatch:
     """A batch as the ledger holds it.
 
     ``first_seq`` and ``last_seq`` bound its records (both None when it holds none); ``closing_seq`` is the record that
-    closes it, ``records_hash`` the digest of its records in order, ``already_there`` True when this call wrote nothing.
+    closes it, ``tree_root`` the root of the tree over every record before that one (empty in ledgers of schema 1), ``already_there`` True when this call wrote nothing.
     """
 
     batch_id: str
@@ -138,7 +143,7 @@ class StoredBatch:
     first_seq: int | None
     last_seq: int | None
     closing_seq: int
-    records_hash: str
+    tree_root: str
     meta: dict[str, Any]
     already_there: bool = False
 

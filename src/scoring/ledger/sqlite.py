@@ -12,14 +12,17 @@ until after its commit, which is where that copying happens. The lock is freed w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from scoring.errors import LedgerError, MissingToolError, NotReadyError
-from scoring.ledger.schema import is_current, migrate, refuse_foreign
+from scoring.ledger.database import RefusedByDatabase, Row
+from scoring.ledger.rows import INSERT
+from scoring.ledger.schema import expected_schema, is_current, migrate, refuse_foreign
+from scoring.ledger.tree import Node
 
 OLDEST_SQLITE: Final = (3, 37)
 """The first with STRICT tables."""
@@ -33,7 +36,7 @@ class SqliteFile:
     """One ledger file: a connection that writes, one that reads what is committed, and fresh ones for long reads."""
 
     def __init__(self, path: Path, *, read_only: bool, wait_seconds: float) -> None:
-        self.path, self.read_only = path, read_only
+        self.path, self.read_only, self.place = path, read_only, str(path)
         self._wait_seconds = wait_seconds
         self._write_lock, self._read_lock = Lock(), Lock()
         if read_only and not path.is_file():
@@ -59,12 +62,26 @@ class SqliteFile:
             refuse_foreign(self._reader, may_be_empty=False)
             self._open = opening.pop_all()
 
+    @property
+    def body_bytes(self) -> str:
+        """SQL for a body's bytes, whatever they are."""
+        return "CAST(body AS BLOB)"
+
     def close(self) -> None:
         """Close all connections."""
         self._open.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def staging(self) -> Iterator[SqliteStaging]:
+        """Begin to write: bodies in short transactions of their own, taken out again if they are not linked."""
+        stage = SqliteStaging(self)
+        try:
+            yield stage
+        finally:
+            stage.take_out()
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteLinking]:
         """One transaction that holds the write lock from its first statement: all of it is committed, or nothing."""
         if self.read_only:
             raise LedgerError(
@@ -73,7 +90,7 @@ class SqliteFile:
         with self._write_lock, _as_refusals(), self._alone():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield self._writer
+                yield SqliteLinking(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -89,12 +106,12 @@ class SqliteFile:
         finally:
             self._lock.execute("ROLLBACK")
 
-    def rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows of a short query over what is committed."""
         with self._read_lock, _as_refusals():
             return self._reader.execute(statement, values).fetchall()
 
-    def stream(self, statement: str, values: tuple[Any, ...] = (), *, lenient: bool = False) -> Iterator[Any]:
+    def stream(self, statement: str, values: tuple[Any, ...] = (), *, lenient: bool = False) -> Iterator[Row]:
         """Rows of a long query, one by one, as of its start; ``lenient`` reads texts that are not UTF-8 as well."""
         with _as_refusals():
             connection = self._connect(self.path.name, "ro")
@@ -104,6 +121,16 @@ class SqliteFile:
                 yield from connection.execute(statement, values)
             finally:
                 connection.close()
+
+    def guards(self) -> dict[str, str]:
+        """The text of every table, index and trigger in the file; statistics that ANALYZE leaves are none."""
+        statement = "SELECT CAST(name AS TEXT), sql FROM sqlite_master WHERE sql IS NOT NULL"
+        found: dict[str, str] = dict(self.stream(statement, lenient=True))
+        return {name: text for name, text in found.items() if not name.startswith("sqlite_")}
+
+    def expected_guards(self) -> dict[str, str]:
+        """The same of a sound ledger."""
+        return expected_schema()
 
     def damage(self) -> list[str]:
         """What SQLite's own integrity check reports; empty when the file is sound."""
@@ -129,6 +156,73 @@ class SqliteFile:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
         connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+
+
+class SqliteStaging:
+    """Bodies on their way in, a short transaction for each block."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._kept: list[int] = []
+
+    def keep(self, bodies: Sequence[str]) -> list[int]:
+        """Add bodies and give their ids."""
+        with self._file.writing() as connection:
+            ids = connection.keep(bodies)
+        self._kept += ids
+        return ids
+
+    @contextmanager
+    def linking(self) -> Iterator[SqliteLinking]:
+        """The transaction that links."""
+        with self._file.writing() as connection:
+            yield connection
+        if connection.has_linked:
+            self._kept.clear()
+
+    def take_out(self) -> None:
+        """Delete what was kept and not linked."""
+        if self._kept:
+            with self._file.writing() as connection:
+                connection.take_out(self._kept)
+
+
+class SqliteLinking:
+    """One transaction on the writing connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.has_linked = False
+
+    def execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        """All rows of a query, as this transaction sees them."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def link(self, rows: Sequence[Row]) -> None:
+        """Add records."""
+        try:
+            self._connection.executemany(INSERT, rows)
+            self.has_linked = True
+        except sqlite3.IntegrityError as problem:
+            raise RefusedByDatabase(str(problem)) from problem
+
+    def keep(self, bodies: Sequence[str]) -> list[int]:
+        """Add bodies and give their ids."""
+        ((last,),) = self.execute("SELECT coalesce(max(body_id), 0) FROM bodies")
+        ids = list(range(last + 1, last + 1 + len(bodies)))
+        self._connection.executemany("INSERT INTO bodies VALUES (?, ?)", zip(ids, bodies, strict=True))
+        return ids
+
+    def keep_nodes(self, nodes: Sequence[Node]) -> None:
+        """Add complete nodes of the tree."""
+        self._connection.executemany("INSERT INTO tree_nodes VALUES (?, ?, ?)", nodes)
+
+    def take_out(self, body_ids: Sequence[int]) -> None:
+        """Delete bodies that no record names."""
+        self._connection.executemany(
+            "DELETE FROM bodies WHERE body_id = ? AND NOT EXISTS (SELECT 1 FROM records r WHERE r.body_id = bodies.body_id)",
+            [(body_id,) for body_id in body_ids],
+        )
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,60 +1,45 @@
-"""Verification: every way in which a ledger is not what was written, found in one pass.
+"""Verification: every way in which a ledger is not what was written, found in one pass, without any service.
 
-The chain is walked record by record, so memory stays small. One edit gives the findings that it causes and no more: the
-walk goes on with what is stored, and a record after an edited one is sound again.
+Records are walked in stretches, by several processes where the ledger is long. One edit gives the findings that it causes and no more:
+the walk goes on with what is stored, and a record after an edited one is sound again. The tree is grown anew from the stored hashes
+and compared with the roots that batches state, with the kept nodes and with every head that was kept elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+from multiprocessing import get_context
+from typing import Final
 
-import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from scoring.errors import LedgerError
-from scoring.ledger.appending import batch_member
-from scoring.ledger.chain import GENESIS, envelope, link
-from scoring.ledger.record import BATCH_KIND, Head
-from scoring.ledger.schema import expected_schema
-from scoring.ledger.store import Ledger
+from scoring.ledger.chain import GENESIS
+from scoring.ledger.database import Database
+from scoring.ledger.findings import FINDING_CODES, Finding, printable
+from scoring.ledger.heads import SignedHead, key_id
+from scoring.ledger.record import Head
+from scoring.ledger.store import Ledger, open_database
+from scoring.ledger.tree import GrowingTree, leaf_hash
+from scoring.ledger.walking import Run, Stretch, walk
 
-FINDING_CODES: Final = {
-    "body_edited": "the body does not give its body_hash",
-    "record_edited": "the columns, the link or the body_hash do not give the record's hash",
-    "broken_link": "prev_hash is not the hash of the record before it",
-    "gap_in_seq": "records are missing between two others",
-    "duplicate_record": "a record_id stands more than once",
-    "batch_mismatch": "a batch does not hold the records that its closing record counts",
-    "batch_unclosed": "a batch has records but no closing record",
-    "cut_tail": "the ledger ends before the head that was kept elsewhere",
-    "rewritten": "the record at the head that was kept elsewhere has another hash",
-    "guard_missing": "a table, index or trigger is missing or changed",
-    "file_damaged": "the file cannot be read through, or its indexes disagree with its tables",
-}
-"""What each code means; every finding has one of them."""
+__all__ = ["FINDING_CODES", "Finding", "verify"]
+
+STRETCH: Final = 50_000
+"""Records a process walks at a time."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was written: a code, the place, and a sentence."""
-
-    code: str
-    message: str
-    seq: int | None = None
-    record_id: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values.
-
-        >>> Finding("cut_tail", "The ledger ends at 2.").as_dict()
-        {'code': 'cut_tail', 'message': 'The ledger ends at 2.', 'seq': None, 'record_id': None}
-        """
-        return dict(vars(self))
-
-
-def verify(ledger: Ledger, expected: Head | None = None) -> list[Finding]:
+def verify(
+    ledger: Ledger,
+    expected: Head | None = None,
+    *,
+    anchors: Sequence[SignedHead] = (),
+    key: Ed25519PublicKey | None = None,
+    processes: int = 1,
+    progress: Callable[[int], None] = lambda seq: None,
+) -> list[Finding]:
     """Everything that is wrong with a ledger; an empty list when it is sound.
 
     Parameters
@@ -62,8 +47,15 @@ def verify(ledger: Ledger, expected: Head | None = None) -> list[Finding]:
     ledger : Ledger
         Open for reading; others may append meanwhile, the walk sees the records that were there when it began.
     expected : Head, optional
-        A head kept elsewhere. Without one, a cut tail or a chain rewritten as a whole cannot be seen: keep the head of
-        every night where the owner of the file cannot write.
+        The last link of the chain at some moment, kept elsewhere.
+    anchors : sequence of SignedHead
+        Heads kept elsewhere (`scoring.ledger.anchors`). Without a head, a cut tail or a chain rewritten as a whole cannot be seen.
+    key : Ed25519PublicKey, optional
+        The key that signed the anchors; needed with them.
+    processes : int
+        How many walk at once; worth it from some ten thousand records.
+    progress : callable
+        Called with the last ``seq`` walked.
 
     Returns
     -------
@@ -82,134 +74,226 @@ def verify(ledger: Ledger, expected: Head | None = None) -> list[Finding]:
     >>> sound, [finding.code for finding in cut]
     ([], ['cut_tail'])
     """
-    return [*_file_findings(ledger), *_chain_findings(ledger, expected), *_duplicates(ledger)]
+    if anchors and key is None:
+        raise LedgerError("Anchors are checked with the public key that signed them; give it.", field="key")
+    trusted, forged = _signatures(anchors, key)
+    kept = sorted([(head.size, head.root, head.link) for head in trusted], key=lambda head: head[0])
+    walked, elsewhere = _walked(ledger, processes, progress)
+    whole = _Whole(expected, kept)
+    for stretch in walked:
+        whole.take(stretch)
+    whole.end(ledger)
+    return [*_guard_findings(ledger.database), *elsewhere, *forged, *whole.findings]
 
 
-def _file_findings(ledger: Ledger) -> Iterator[Finding]:
-    found = ledger.schema()
-    for name, text in expected_schema().items():
+def _signatures(anchors: Sequence[SignedHead], key: Ed25519PublicKey | None) -> tuple[list[SignedHead], list[Finding]]:
+    trusted, findings = [], []
+    for number, head in enumerate(anchors, start=1):
+        if key is None or head.key_id != key_id(key):
+            findings.append(
+                Finding(
+                    "wrong_key",
+                    f"Anchor {number} is signed by key {printable(head.key_id)}, which is not trusted.",
+                    head.size,
+                )
+            )
+        elif not head.is_signed_by(key):
+            findings.append(
+                Finding("bad_signature", f"Anchor {number} was changed, or its signature is forged.", head.size)
+            )
+        else:
+            trusted.append(head)
+    return trusted, findings
+
+
+def _guard_findings(database: Database) -> Iterator[Finding]:
+    found, expected = database.guards(), database.expected_guards()
+    for name, text in expected.items():
         if found.get(name) != text:
-            yield Finding("guard_missing", f"{name} is missing or changed, so the file no longer guards itself.")
-    for name in sorted(set(found) - set(expected_schema())):
-        if not name.startswith("sqlite_"):  # statistics that ANALYZE leaves
-            yield Finding("guard_missing", f"{_printable(name)} was added and may change what is read or written.")
-    for problem in ledger.damage():
-        yield Finding("file_damaged", f"The database says: {problem}. Restore the file from a copy.")
+            yield Finding("guard_missing", f"{name} is missing or changed, so the ledger no longer guards itself.")
+    for name in sorted(set(found) - set(expected)):
+        yield Finding("guard_missing", f"{printable(name)} was added and may change what is read or written.")
 
 
-def _chain_findings(ledger: Ledger, expected: Head | None) -> list[Finding]:
-    walk = _Walk(expected)
+def _walked(ledger: Ledger, processes: int, progress: Callable[[int], None]) -> tuple[list[Stretch], list[Finding]]:
+    """All stretches in order, and what the database itself reports of damage and repeated ids."""
+    database = ledger.database
+    last = _last_seq(database)
+    cuts = [-(2**62), *range(STRETCH + 1, last + 1, STRETCH), last + 1]
+    parts = [(start, end - 1) for start, end in pairwise(cuts)]
+    if processes <= 1 or len(parts) == 1:
+        elsewhere = [*_damage(database), *_duplicates(database)]
+        stretches = []
+        for start, end in parts:
+            stretches.append(walk(database, start, end))
+            progress(end)
+        return stretches, elsewhere
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        others = [pool.submit(_elsewhere, database.place, check) for check in ("damage", "duplicates")]
+        walks = [pool.submit(_walk_apart, database.place, start, end) for start, end in parts]
+        stretches = []
+        for (_, end), done in zip(parts, walks, strict=True):
+            stretches.append(done.result())
+            progress(end)
+        return stretches, [finding for done in others for finding in done.result()]
+
+
+def _last_seq(database: Database) -> int:
     try:
-        for row in ledger.rows_as_stored():
-            walk.take(row)
-    except LedgerError as damage:
-        walk.findings.append(
-            Finding("file_damaged", f"Records after seq {walk.seq} cannot be read: {damage.message}", walk.seq)
-        )
-    walk.end()
-    return walk.findings
+        return int(database.rows("SELECT coalesce(max(seq), 0) FROM records")[0][0])
+    except LedgerError:  # a damaged page: the walk says where
+        return 0
 
 
-def _duplicates(ledger: Ledger) -> Iterator[Finding]:
+def _walk_apart(place: str, first_seq: int, last_seq: int) -> Stretch:
+    database = open_database(place, read_only=True)
     try:
-        for record_id, count, seq in ledger.repeated_ids():
-            name = _printable(record_id)
+        return walk(database, first_seq, last_seq)
+    finally:
+        database.close()
+
+
+def _elsewhere(place: str, check: str) -> list[Finding]:
+    database = open_database(place, read_only=True)
+    try:
+        return list(_damage(database) if check == "damage" else _duplicates(database))
+    finally:
+        database.close()
+
+
+def _damage(database: Database) -> Iterator[Finding]:
+    for problem in database.damage():
+        yield Finding("file_damaged", f"The database says: {problem}. Restore it from a copy.")
+
+
+def _duplicates(database: Database) -> Iterator[Finding]:
+    """Ids that stand more than once; the unique index is not trusted."""
+    statement = """
+        SELECT record_id, count(*), max(seq) FROM (SELECT record_id || '' AS record_id, seq FROM records) AS them
+        GROUP BY record_id HAVING count(*) > 1
+    """
+    try:
+        for record_id, count, seq in database.stream(statement, lenient=True):
+            name = printable(record_id)
             yield Finding("duplicate_record", f"{name} stands {count} times; ids are unique.", seq, name)
     except LedgerError as damage:
         yield Finding("file_damaged", f"Ids cannot be compared: {damage.message}")
 
 
-@dataclass
-class _OpenBatch:
-    """A batch whose closing record has not been seen yet."""
+class _Whole:
+    """What is known of the ledger as a whole while its stretches come in."""
 
-    batch_id: str | None = None
-    first_seq: int | None = None
-    count: int = 0
-    digest: Any = field(default_factory=sha256)
-
-
-class _Walk:
-    """The state of one pass: the record before, the batch that is open, and what was found."""
-
-    def __init__(self, expected: Head | None) -> None:
+    def __init__(self, expected: Head | None, kept: Sequence[tuple[int, bytes, bytes]]) -> None:
         self.findings: list[Finding] = []
-        self.seq, self._previous = 0, GENESIS
         self._expected = expected
-        self._batch = _OpenBatch()
+        self._kept = list(kept)
+        self._tree = GrowingTree()
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        self._is_whole = True  # no gap so far: places in the tree are known
+        self._roots: dict[int, str] = {}
+        self._open: Run | None = None
+        self._seq, self._link = 0, GENESIS
 
-    def take(self, row: tuple[Any, ...]) -> None:
-        """Check one record, given as stored, against itself and the one before."""
-        seq, record_id, kind, account_id, as_of, batch_id, about, recorded_at, body_hash, prev_hash, stored, body = row
-        if seq != self.seq + 1:
-            self._find("gap_in_seq", f"Records {self.seq + 1} to {seq - 1} are missing.", seq, record_id)
-        if prev_hash != self._previous:
-            self._find("broken_link", f"Record {seq} does not link to record {self.seq}.", seq, record_id)
-        try:
-            seen = sha256(body).digest()
-            columns = envelope(seq, record_id, kind, account_id, as_of, batch_id, about, recorded_at)
-            linked = link(prev_hash, body_hash, columns)
-        except TypeError:  # bytes that are no text, or a type that no record has
-            seen = linked = b""
-        if seen != body_hash:
-            self._find("body_edited", f"The body of record {seq} was changed after it was written.", seq, record_id)
-        if linked != stored:
-            self._find("record_edited", f"Record {seq} was changed after it was written.", seq, record_id)
-        if self._expected is not None and seq == self._expected.seq and stored != self._expected.hash:
-            self._find("rewritten", f"Record {seq} is not the one whose hash was kept elsewhere.", seq, record_id)
-        self._follow_batch(seq, record_id, kind, account_id, batch_id, seen, body)
-        self.seq, self._previous = seq, stored
+    def take(self, stretch: Stretch) -> None:
+        """Go on with the next stretch."""
+        found = len(self.findings)
+        wanted = {run.last_seq - 1 for run in stretch.runs if run.closing is not None}
+        for place, link in enumerate(stretch.links):
+            if place == stretch.gap_at:
+                self._is_whole = False
+            if self._is_whole:
+                self._look(wanted)
+                for level, node, value in self._tree.add(leaf_hash(link)):
+                    self._nodes[level, node] = value
+            self._link = link
+            if self._expected is not None and self._is_whole and self._tree.size == self._expected.seq:
+                self._compare_link(self._expected.seq, self._expected.hash, link)
+        for run in stretch.runs:
+            self._follow(run)
+        self._seq = stretch.last_seq
+        self.findings[found:] = sorted([*stretch.findings, *self.findings[found:]], key=lambda f: f.seq or 0)
 
-    def end(self) -> None:
-        """What can be said only at the end: a cut tail, a batch left open."""
-        self._leave_batch()
-        if self._expected is not None and self.seq < self._expected.seq:
-            self._find("cut_tail", f"The ledger ends at {self.seq}; a head at {self._expected.seq} was kept.", self.seq)
+    def _look(self, wanted: set[int]) -> None:
+        """Before the next record is added: note the root where a batch states one, compare it where a head was kept."""
+        size = self._tree.size
+        if size in wanted:
+            self._roots[size] = self._tree.root().hex()
+        while self._kept and self._kept[0][0] <= size:
+            self._compare_head(*self._kept.pop(0))
 
-    def _follow_batch(
-        self, seq: int, record_id: str, kind: str, account_id: str, batch_id: str | None, body_hash: bytes, body: bytes
-    ) -> None:
-        if batch_id != self._batch.batch_id:
-            self._leave_batch()
-            self._batch = _OpenBatch(batch_id)
-        if batch_id is None:
-            return
-        if kind == BATCH_KIND:
-            self._close_batch(seq, record_id, body)
-            return
-        self._batch.first_seq = self._batch.first_seq or seq
-        self._batch.count += 1
-        try:
-            self._batch.digest.update(batch_member(record_id, account_id, body_hash))
-        except TypeError:
-            self._batch.digest.update(b"unreadable")
-
-    def _close_batch(self, seq: int, record_id: str, body: bytes) -> None:
-        batch, self._batch = self._batch, _OpenBatch()
-        seen = {"n_records": batch.count, "first_seq": batch.first_seq, "records_hash": batch.digest.hexdigest()}
-        try:
-            counted = orjson.loads(body)
-            written = {name: counted[name] for name in seen}
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            written = {}
-        if seen != written:
+    def _compare_head(self, size: int, root: bytes, link: bytes) -> None:
+        if root != self._tree.root() or link != self._link:
             self._find(
-                "batch_mismatch",
-                f"Batch {batch.batch_id} holds {batch.count} records that differ in number, place or content from the "
-                f"{written.get('n_records')} that its closing record counts.",
-                seq,
-                record_id,
+                "rewritten", f"The first {size} records are not the ones that a head kept elsewhere covers.", size
             )
 
-    def _leave_batch(self) -> None:
-        if self._batch.count:
-            self._find("batch_unclosed", f"Batch {self._batch.batch_id} has records but no closing record.", self.seq)
-        self._batch = _OpenBatch()
+    def _compare_link(self, seq: int, kept: bytes, link: bytes) -> None:
+        if kept != link:
+            self._find("rewritten", f"Record {seq} is not the one whose hash was kept elsewhere.", seq)
+
+    def _follow(self, run: Run) -> None:
+        if run.closing is None:
+            if self._open is not None and self._open.batch_id == run.batch_id and run.first_seq == self._seq + 1:
+                # goes on over the border of two stretches
+                run = Run(run.batch_id, self._open.first_seq, run.last_seq, self._open.count + run.count)
+            elif self._open is not None:
+                self._leave_open()
+            self._open = run
+        else:
+            if self._open is not None and self._open.batch_id != run.batch_id:
+                self._leave_open()
+            self._close(run)
+        self._seq = run.last_seq
+
+    def _close(self, closing: Run) -> None:
+        batch, self._open = self._open, None
+        stated = closing.closing or {}
+        seen = (batch.first_seq, batch.last_seq, batch.count) if batch else (None, None, 0)
+        if seen != (stated.get("first_seq"), stated.get("last_seq"), stated.get("n_records")):
+            self._find(
+                "batch_mismatch",
+                f"Batch {closing.batch_id} holds {seen[2]} records that differ in number or place from the "
+                f"{stated.get('n_records')} that its closing record counts.",
+                closing.last_seq,
+                closing.record_id,
+            )
+        root = self._roots.pop(closing.last_seq - 1, None)
+        if root is not None and "records_hash" not in stated and stated.get("tree_root") != root:
+            self._find(
+                "tree_mismatch",
+                f"The records before {closing.last_seq} do not give the root that closed batch {closing.batch_id}.",
+                closing.last_seq,
+                closing.record_id,
+            )
+
+    def _leave_open(self) -> None:
+        if self._open is not None:
+            self._find(
+                "batch_unclosed", f"Batch {self._open.batch_id} has records but no closing record.", self._open.last_seq
+            )
+        self._open = None
+
+    def end(self, ledger: Ledger) -> None:
+        """What can be said only at the end: a cut tail, a batch left open, nodes of the tree."""
+        self._leave_open()
+        if self._is_whole:
+            self._look(set())
+            self._compare_nodes(ledger)
+        sizes = {size for size, _, _ in self._kept} | ({self._expected.seq} if self._expected else set())
+        for size in sorted(size for size in sizes if size > self._seq):
+            self._find("cut_tail", f"The ledger ends at {self._seq}; a head at {size} was kept.", self._seq)
+
+    def _compare_nodes(self, ledger: Ledger) -> None:
+        try:
+            stored = {(level, place): value for level, place, value in ledger.nodes_as_stored()}
+        except LedgerError as damage:
+            self._find("file_damaged", f"The tree cannot be read: {damage.message}", None)
+            return
+        odd = sorted(key for key in stored.keys() | self._nodes.keys() if stored.get(key) != self._nodes.get(key))
+        if odd:
+            self._find(
+                "tree_edited", f"{len(odd)} kept nodes of the tree are not what the records give, first {odd[0]}.", None
+            )
 
     def _find(self, code: str, message: str, seq: int | None, record_id: str | None = None) -> None:
-        self.findings.append(Finding(code, _printable(message), seq, _printable(record_id) if record_id else None))
-
-
-def _printable(text: str) -> str:
-    """Text from a damaged file may hold bytes that are no text; they are shown as escapes."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
+        self.findings.append(Finding(code, printable(message), seq, printable(record_id) if record_id else None))
