@@ -36,6 +36,8 @@ PAYDAY_NEAR: Final = "payday_near"
 CONTACTED_LATELY: Final = "contacted_lately"
 HOLDS: Final = (PLAN_UNCLEAR, PLAN_KEPT, GRACE_HOLD, PROMISE_OPEN)
 """Reasons that hold back every contact, strongest first."""
+REASONS: Final = (*HOLDS, PAYDAY_NEAR, CONTACTED_LATELY)
+"""Every reason that time can give for not contacting today."""
 
 _GAPS: Final = {
     Channel.SMS: "days_between_messages",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from scoring.explanations.compliance import reference_population
+from scoring.explanations.details import offer_lines, timing_lines
 from scoring.explanations.facts import DecisionFacts, ScoreFacts
 from scoring.explanations.quantities import days, feature_value, money
 from scoring.explanations.sections import Section
@@ -20,6 +21,9 @@ NEVER_SAY: Final = ("third", "pressure", "scores", "motive", "promise")
 def collector_sections(facts: DecisionFacts, wording: Wording) -> tuple[Section, ...]:
     """The sections of the work sheet; without a contact there is nothing to talk about."""
     told = {"to_do": _to_do(facts, wording)}
+    for key, lines in (("when", timing_lines(facts, wording)), ("offer", offer_lines(facts, wording))):
+        if gathered := tuple(lines):
+            told[key] = iter(gathered)
     if not facts.is_held:
         told["amounts"] = _amounts(facts, wording)
     if facts.is_contacted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from scoring.explanations.details import customer_lines
 from scoring.explanations.facts import DecisionFacts, Reason
 from scoring.explanations.quantities import days, money
 from scoring.explanations.sections import Section
@@ -56,6 +57,7 @@ def _next_step(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
         yield wording.name("reason_for_customer", choice["reason"])
     else:
         yield wording.name("channel_for_customer", choice["channel"])
+    yield from customer_lines(facts, wording)
 
 
 def _looked_at(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
