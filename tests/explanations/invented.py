@@ -86,20 +86,37 @@ def worked() -> dict[str, Any]:
             "past_due_cents": 987_650,
             "payable_cents": {"high": 610_000, "low": 120_000, "mid": 333_300},
             "segment": "willing_unable",
+            "ability_share": {"high": 0.47, "low": 0.33, "value": ability},
+            "evidence_missing": "",
+            "product": {
+                "groups": {"payment_size": 0.11, "promises": -0.05, "income_evidence": -0.03, "spending": 0.01, "contact_response": 0.005},
+                "reference": round(_WILLING * ability - 0.045, 12),
+                "value": _WILLING * ability,
+            },
             "w_logged": 0.66,
             "w_none": _WILLING,
+            "w_none_interval": {"high": 0.66, "low": 0.57},
             "willingness": _score(
                 0.2, {"payment_pattern": 0.82, "promises": -0.41, "contact_response": 0.2, "length_of_arrears": -0.12},
                 [("payment_pattern", "days_since_last_payment", 12.0), ("promises", "kept_promise_rate_180d", 1 / 3),
                  ("contact_response", "n_inbound_180d", 2.0), ("length_of_arrears", "worst_dpd_90d", 41.0)],
+                kept=[1.0, 0.95, 0.7, 0.4],
             ),
         },
         "trigger": "plan",
     }  # fmt: skip
 
 
-def _score(expected: float, groups: dict[str, float], reasons: list[tuple[str, str, float | None]]) -> dict[str, Any]:
-    told = [{"contribution": groups[g], "feature": f, "group": g, "value": value} for g, f, value in reasons]
+def _score(
+    expected: float,
+    groups: dict[str, float],
+    reasons: list[tuple[str, str, float | None]],
+    kept: list[float] | None = None,
+) -> dict[str, Any]:
+    told = [
+        {"contribution": groups[g], "feature": f, "group": g, "kept": kept[place] if kept else None, "value": value}
+        for place, (g, f, value) in enumerate(reasons)
+    ]
     return {
         "expected_margin": expected,
         "groups": groups,
@@ -148,6 +165,7 @@ def silent(reason: str, treatment: str = "plan_offer", *, valued: bool = True) -
         "channel": "none", "treatment": treatment, "reason": reason, "queue_rank": 0,
         "runner_up": "agent_call" if valued else "none",
     }  # fmt: skip
+    body["scores"]["product"] = None
     if not valued:
         for candidate in body["candidates"].values():
             candidate |= {"value_cents": None, "price_cents": 0}

@@ -173,7 +173,7 @@ def test_terms_that_do_not_give_the_recorded_priority_are_told():
 def test_another_priority_formula_is_told_by_its_name_and_its_terms_are_not_guessed():
     told = said(changed(worked(), choice__priority_formula="uplift/2"), "rank")
 
-    assert told.startswith("Priority value by the formula uplift/2: CNY 1,167.21.")
+    assert "Priority value by the formula uplift/2: CNY 1,167.21." in told
     assert "prior" not in told
 
 
@@ -297,3 +297,42 @@ def test_a_record_that_lacks_a_value_is_refused_and_the_value_named(path: str):
 
     with pytest.raises(LedgerError, match=name):
         explain(record(body))
+
+
+def test_a_record_from_before_intervals_and_ranks_is_worded_without_them():
+    older = worked()
+    for name in ("ability_share", "evidence_missing", "product", "w_none_interval"):
+        del older["scores"][name]
+
+    told = explain(record(older))
+
+    assert "The record holds no interval for the probabilities" in told
+    assert "reference accounts on average" not in told
+    assert "Ability 40.1% of CNY 12,345.00" in told
+
+
+def test_a_reason_says_how_often_other_references_bring_it_up_and_when_two_are_close():
+    close = changed(worked(), scores__willingness__reasons=[
+        {"contribution": 0.5, "group": "promises", "feature": "n_promises_90d", "value": 1.0, "kept": 1.0},
+        {"contribution": -0.49, "group": "spending", "feature": "purchase_trend_90d", "value": 1.0, "kept": 0.65},
+        {"contribution": 0.2, "group": "income_evidence", "feature": "inflow_trend_90d", "value": None, "kept": None},
+    ])  # fmt: skip
+
+    first, second, third = said(close, "willingness").splitlines()[1:4]
+
+    assert "against 100% of resampled reference accounts" in first and "Close" not in first
+    assert "against 65% of resampled reference accounts" in second and "Close to the reason before" in second
+    assert "resampled" not in third and "Close" not in third
+
+
+def test_missing_evidence_is_named():
+    told = said(
+        changed(
+            worked(),
+            scores__evidence="insufficient_evidence",
+            scores__evidence_missing="few_payments,no_visible_inflow",
+        ),
+        "scores",
+    )
+
+    assert "Missing: enough payments in the last year and visible income." in told

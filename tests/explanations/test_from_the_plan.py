@@ -64,7 +64,9 @@ def _scores() -> Scores:
     evidence = np.where(draw.random(N) < 0.2, "insufficient_evidence", "sufficient").astype(object)
     ids = np.array([f"A{row:03d}" for row in range(N)], dtype=object)
     held = {name: draw.random(N) < 0.05 for name in ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")}
-    at = pd.DataFrame({"account_id": ids, "dpd": dpd, "past_due_cents": owed, "cure_amount_cents": owed, **held})
+    at = pd.DataFrame(
+        {"account_id": ids, "customer_id": ids, "dpd": dpd, "past_due_cents": owed, "cure_amount_cents": owed, **held}
+    )
     table = pd.DataFrame(
         {
             "account_id": ids, "as_of": np.full(N, ON, dtype="datetime64[D]"), "dpd": dpd, "bucket": buckets(dpd),
@@ -73,6 +75,9 @@ def _scores() -> Scores:
             "ability": probability(margins["ability"]), "p_full": full, "payable_low_cents": owed // 8,
             "payable_mid_cents": owed // 4, "payable_high_cents": owed // 2,
             "segment": segments(willing, full, evidence), "evidence": evidence,
+            "evidence_missing": np.where(evidence == "sufficient", "", "few_payments,no_visible_inflow").astype(object),
+            "w_none_low": 0.9 * willing, "w_none_high": np.sqrt(willing),
+            "ability_low": 0.9 * probability(margins["ability"]), "ability_high": np.sqrt(probability(margins["ability"])),
         }
     )  # fmt: skip
     return Scores(FeatureFrame(ON, at, values), table, margins, parts)

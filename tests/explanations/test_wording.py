@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import scoring.decisions.decided
 import scoring.decisions.plan
 import scoring.explanations
+from scoring.decisions.timing import REASONS as TIMING_REASONS
 from scoring.explanations.facts import REASON_CODES
 from scoring.explanations.wording import LANGUAGES, words
 from scoring.features.definition import ReasonGroup
@@ -54,12 +57,19 @@ def test_every_feature_is_named_in_both_languages_and_no_two_share_a_name(lang: 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("table", ["reason", "reason_for_customer"])
 def test_every_reason_that_the_plan_can_give_is_worded(table: str, lang: str):
-    assert set(words(lang).tables[table]) == set(REASON_CODES) == _reasons_in_the_plan()
+    assert set(words(lang).tables[table]) == set(REASON_CODES) == _reasons_in_the_plan() | set(TIMING_REASONS)
+
+
+def _source(module: ModuleType) -> str:
+    """A module's code from its first import on, so that several can be read as one."""
+    text = Path(str(module.__file__)).read_text(encoding="utf-8")
+    return text[text.index("\nfrom ", text.index("__future__")) :]
 
 
 def _reasons_in_the_plan() -> set[str]:
     """The reason codes that the plan's source writes: what its selections choose from, and the holds."""
-    tree = ast.parse(Path(scoring.decisions.plan.__file__).read_text(encoding="utf-8"))
+    modules = (scoring.decisions.plan, scoring.decisions.decided)
+    tree = ast.parse("\n".join(_source(module) for module in modules))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.select"]
     holds = [f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "_held"]
     chosen = [node for call in calls for node in ast.walk(call.args[1])]

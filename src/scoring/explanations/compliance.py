@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from scoring.explanations.facts import DecisionFacts, ScoreFacts, Verdict
+from scoring.explanations.details import file_lines, offer_lines, timing_lines
+from scoring.explanations.facts import CLOSE, DecisionFacts, ScoreFacts, Verdict
 from scoring.explanations.papers import rule_papers
-from scoring.explanations.quantities import days, feature_value, money, probability_text, signed
+from scoring.explanations.quantities import days, feature_value, money, percent, probability_text, signed
 from scoring.explanations.ranking import capacity_lines, rank_lines
 from scoring.explanations.sections import Section
 from scoring.explanations.wording import Wording
@@ -33,6 +34,9 @@ def compliance_sections(facts: DecisionFacts, wording: Wording) -> tuple[Section
         "rules": _rules(facts, wording),
         "rank": rank_lines(facts, wording),
         "capacity": capacity_lines(facts, wording),
+        "when": timing_lines(facts, wording),
+        "offer": offer_lines(facts, wording),
+        "file": file_lines(facts, wording),
         "softer": (wording.say(f"softer.{key}") for key in ("hardship", "plan", "dispute", "payment", "general")),
         "human": _human(facts, wording),
         "integrity": _integrity(facts, wording),
@@ -148,13 +152,16 @@ def _scores(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     yield wording.say(
         "scores.payable", **{side: money(payable[side], facts.currency, wording) for side in ("low", "mid", "high")}
     )
-    yield wording.say("scores.no_interval")
+    yield from _intervals(facts, wording)
     segment = [wording.say("scores.segment", segment=wording.name("segment", scores["segment"]))]
     if scores["segment"] in _UNWILLING:
         segment.append(wording.say("scores.extrapolated"))
     yield wording.joined(segment)
     evidence = [wording.say("scores.evidence", evidence=wording.name("evidence", scores["evidence"]))]
     if scores["evidence"] == Evidence.INSUFFICIENT:
+        lacking = [wording.name("lacking", name) for name in str(scores.get("evidence_missing", "")).split(",") if name]
+        if lacking:
+            evidence.append(wording.say("scores.lacking", lacking=wording.listed(lacking)))
         evidence.append(wording.say("scores.insufficient"))
     features = facts.body["input"]["features"]
     evidence.append(
@@ -163,13 +170,26 @@ def _scores(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     yield wording.joined(evidence)
 
 
+def _intervals(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
+    scores = facts.scores
+    if "w_none_interval" not in scores:
+        yield wording.say("scores.no_interval")
+        return
+    sides = {
+        f"{name}_{side}": probability_text(found[side], wording)
+        for name, found in (("w", scores["w_none_interval"]), ("a", scores["ability_share"]))
+        for side in ("low", "high")
+    }
+    yield wording.say("scores.interval", **sides)
+
+
 def reasons(facts: DecisionFacts, score: ScoreFacts, wording: Wording) -> Iterator[str]:
     """Up to four reasons of one score, strongest first, and what they are to be read against."""
     if facts.is_decided_by_rule:
         yield wording.say("reasons.rule")
     yield wording.say("reasons.reference", reference=reference_population(facts, wording))
     for place, reason in enumerate(score.reasons, start=1):
-        yield wording.say(
+        told = wording.say(
             f"reasons.{'higher' if reason.contribution > 0 else 'lower'}",
             place=place,
             group=wording.name("group", reason.group),
@@ -177,9 +197,19 @@ def reasons(facts: DecisionFacts, score: ScoreFacts, wording: Wording) -> Iterat
             feature=wording.name("feature", reason.feature),
             value=feature_value(reason.feature, reason.value, facts.currency, wording),
         )
+        yield wording.joined([told, *_how_sure(score, place, wording)])
     yield wording.say("reasons.scale" if score.reasons else "reasons.none")
     check = "adds_up" if score.adds_up else "apart"
     yield wording.say(f"reasons.{check}", expected=signed(score.expected_margin), margin=signed(score.margin))
+
+
+def _how_sure(score: ScoreFacts, place: int, wording: Wording) -> Iterator[str]:
+    """How often resampled references bring the reason up too, and whether it is close to the one before."""
+    reason = score.reasons[place - 1]
+    if reason.kept is not None:
+        yield wording.say("reasons.kept", share=percent(reason.kept))
+    if place > 1 and abs(reason.contribution) > (1.0 - CLOSE) * abs(score.reasons[place - 2].contribution):
+        yield wording.say("reasons.close")
 
 
 def _rules(facts: DecisionFacts, wording: Wording) -> Iterator[str]:

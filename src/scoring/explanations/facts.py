@@ -18,24 +18,34 @@ from scoring.vocabulary import Channel
 
 HOLD_REASONS: Final = ("deceased", "dispute_open", "plan_kept", "charged_off")
 """Standings that take an account out of collection, as the plan names them."""
-RULE_REASONS: Final = (*HOLD_REASONS, "below_materiality", "no_address_on_file", "no_lawful_channel")
+RULE_REASONS: Final = (
+    *HOLD_REASONS, "below_materiality", "no_address_on_file", "no_lawful_channel", "plan_unclear", "grace_hold", "promise_open",
+    "contacted_lately",
+)  # fmt: skip
 """Reasons that a rule gives without any score."""
 REASON_CODES: Final = (
-    *RULE_REASONS, "likely_to_pay_without_contact", "no_capacity_left", "no_channel_worth_its_cost",
+    *RULE_REASONS, "likely_to_pay_without_contact", "payday_near", "no_capacity_left", "no_channel_worth_its_cost", "holdout",
+    "drawn_for_no_contact",
 )  # fmt: skip
 PRIOR_FORMULA: Final = "P(1-P) x A x D"
+CLOSE: Final = 0.10
+"""A reason whose contribution is within this share of the one before it is close to it."""
 SMALLEST_SUM_ERROR: Final = 1e-6
 """Contributions further than this from the margin do not add up (log-odds)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One business group: contribution in log-odds, strongest feature and its value (None: not on file)."""
+    """One business group: contribution in log-odds, strongest feature and its value (None: not on file).
+
+    ``kept`` is the share of resampled references against which the group is among the four largest too (None: not worked out).
+    """
 
     group: str
     contribution: float
     feature: str
     value: float | None
+    kept: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +69,13 @@ class ScoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A contact channel: net value in minor units (None: not considered), cost of one contact, price of one place."""
+    """A contact channel: net value in minor units (None: not considered), cost of one contact, price of a place, harm."""
 
     channel: str
     value_cents: float | None
     cost_cents: float
     price_cents: float
+    harm_cents: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +158,9 @@ class DecisionFacts:
 
     @property
     def ability_share(self) -> float:
-        """Expected share of the amount, given a payment."""
-        return logistic(self.ability.margin)
+        """Expected share of the amount, given a payment; as served, or by the logistic function where the record is older."""
+        served = self.scores.get("ability_share")
+        return logistic(self.ability.margin) if served is None else float(served["value"])
 
     @property
     def at_stake_cents(self) -> float:
@@ -170,7 +182,7 @@ class DecisionFacts:
         """The change in willingness that the channel was assumed to make; None where nothing can be computed."""
         if candidate.value_cents is None or self.at_stake_cents < 1.0:
             return None
-        return (candidate.value_cents + candidate.cost_cents) / self.at_stake_cents
+        return (candidate.value_cents + candidate.cost_cents + candidate.harm_cents) / self.at_stake_cents
 
 
 def logistic(margin: float) -> float:

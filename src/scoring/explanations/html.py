@@ -86,4 +86,4 @@ def _rule_table(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
 def _cell(letter: str, wording: Wording) -> str:
     if letter == ".":
         return "<td class='m'>·</td>"
-    return f"<td class='m {letter}'>{escape(wording.say(f'picture.cell_{letter}'))}</td>"
+    return f"<td class='m {letter}'>{escape(wording.name('cell', letter))}</td>"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from scoring.explanations.facts import PRIOR_FORMULA, Candidate, DecisionFacts
-from scoring.explanations.quantities import money, probability_text, ratio
+from scoring.explanations.quantities import money, percent, probability_text, ratio
 from scoring.explanations.wording import Wording
 from scoring.vocabulary import Channel
 
+MOST_GROUPS: Final = 4
+
 
 def rank_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
-    """The terms of the priority value, then the chosen channel's value, price and place."""
+    """What makes the product, the terms of the priority value, then the chosen channel's value, price and place."""
+    yield from _product_lines(facts, wording)
     choice, p = facts.choice, float(facts.scores["w_none"])
     recorded = money(choice["priority_value_cents"], facts.currency, wording)
     if choice["priority_formula"] != PRIOR_FORMULA:
@@ -32,6 +36,19 @@ def rank_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     else:
         has_values = any(found.value_cents is not None for found in facts.candidates.values())
         yield wording.say("rank.unranked" if has_values else "rank.no_values")
+
+
+def _product_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
+    """Willingness x ability beside the reference accounts, and the groups that move it most."""
+    product = facts.scores.get("product")
+    if product is None:
+        return
+    yield wording.say("rank.product", value=percent(product["value"]), reference=percent(product["reference"]))
+    largest = sorted(product["groups"].items(), key=lambda entry: -abs(entry[1]))[:MOST_GROUPS]
+    for group, change in largest:
+        yield wording.say("rank.group", group=wording.name("group", group), points=f"{100 * change:+.1f}")
+    rest = sum(product["groups"].values()) - sum(change for _, change in largest)
+    yield wording.say("rank.others", points=f"{100 * rest:+.1f}")
 
 
 def _net_value(facts: DecisionFacts, chosen: Candidate, wording: Wording) -> Iterator[str]:

@@ -75,7 +75,13 @@ def _facts(record: StoredRecord, body: Mapping[str, Any]) -> DecisionFacts:
         willingness=_score(body["scores"]["willingness"]),
         ability=_score(body["scores"]["ability"]),
         candidates={
-            str(channel): Candidate(str(channel), found["value_cents"], found["cost_cents"], found["price_cents"])
+            str(channel): Candidate(
+                str(channel),
+                found["value_cents"],
+                found["cost_cents"],
+                found["price_cents"],
+                found.get("harm_cents", 0.0),
+            )
             for channel in CONTACT_CHANNELS
             if (found := body["candidates"].get(str(channel))) is not None
         },
@@ -99,7 +105,9 @@ _STATED: Final = {
 
 
 def _score(stated: Mapping[str, Any]) -> ScoreFacts:
-    reasons = tuple(Reason(r["group"], r["contribution"], r["feature"], r["value"]) for r in stated["reasons"])
+    reasons = tuple(
+        Reason(r["group"], r["contribution"], r["feature"], r["value"], r.get("kept")) for r in stated["reasons"]
+    )
     return ScoreFacts(stated["margin"], stated["expected_margin"], stated["groups"], reasons)
 
 
