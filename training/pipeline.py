@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from scoring.features.registry import FEATURE_NAMES, FEATURES
 from scoring.policy import forbidden_features
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, load_bundle, write_bundle
+from training.bundling import bundle_documents
 from training.fitting import Fitted, fit
 from training.recipe import Recipe, read_recipe
 from training.reporting import Pieces, Trained, report_training
 from training.rotation import rotate, without_test_customers
-from training.snapshots import Snapshot, default_days, snapshot, split_days
+from training.snapshots import default_days, snapshot, split_days
 
 __all__ = ["Trained", "code_version", "refuse_forbidden_features", "train"]
 
@@ -37,6 +38,8 @@ def train(
     recipe: Path | None = None,
     as_of: tuple[date, ...] = (),
     threads: int = 2,
+    operator: str = "",
+    trained_at: datetime | None = None,
     progress: Progress = lambda message: None,
 ) -> Trained:
     """Train on a portfolio, evaluate on customers and a day never trained on, track and register.
@@ -51,6 +54,8 @@ def train(
         Default: the recipe named after the portfolio's source, else ``default``.
     as_of : tuple of date
         The last day tests, the others train; default: month-ends that have matured.
+    operator, trained_at : str, datetime, optional
+        Who trains and when (UTC), for the record; default: what the MLflow run knows.
     progress : callable
         Told what is being done.
 
@@ -77,15 +82,20 @@ def train(
     tested = snapshot(portfolio, test_day, definition)
     snapshots = [without_test_customers(day, ways) for day in seen]
     progress(f"fitting on {sum(len(s.frame) for s in snapshots):,} rows")
-    fitted = fit(snapshots, ways)
+    fitted = fit(snapshots, ways, threads=threads)
+    documents = bundle_documents(
+        portfolio, snapshots, fitted, ways, definition, test_day, threads=threads, progress=progress
+    )
     progress(f"{ways.split['rotations']} turns with other customers held out")
-    turns = rotate(seen, tested, ways)
+    turns = rotate(seen, tested, ways, threads=threads)
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         place = Path(scratch) / "bundle"
         write_bundle(
             place,
             fitted.boosters,
-            _facts(portfolio, ways, fitted, snapshots, train_days, test_day, definition_facts(definition)),
+            _facts(portfolio, ways, fitted, train_days, test_day, definition_facts(definition)),
+            documents=documents,
+            reference=fitted.reference,
         )
         pieces = Pieces(
             portfolio=portfolio,
@@ -97,6 +107,8 @@ def train(
             seen=tuple(seen),
             tested=tested,
             turns=turns,
+            operator=operator,
+            trained_at=trained_at,
         )
         return report_training(home, pieces, progress)
 
@@ -105,7 +117,6 @@ def _facts(
     portfolio: Portfolio,
     ways: Recipe,
     fitted: Fitted,
-    snapshots: list[Snapshot],
     train_days: list[date],
     test_day: date,
     targets: dict[str, Any],
@@ -117,7 +128,7 @@ def _facts(
         "data_fingerprint": portfolio.fingerprint,
         "data_source": portfolio.source,
         "libraries": {name: version(name) for name in LIBRARIES},
-        "payable": {"coverage": ways.payable["coverage"], "conformal_margin": fitted.conformal_margin},
+        **fitted.facts,
         "python": platform.python_version(),
         "recipe": ways.name,
         "recipe_text": ways.text,

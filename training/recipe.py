@@ -16,14 +16,16 @@ _SECTIONS: Final = {
         "horizon_days", "posting_lag_days", "materiality_major", "tau_floor_major", "tau_minimum_share", "tau_balance_share",
     },
     "split": {
-        "test_customer_share", "rotations", "calibration_share", "train_days", "willingness_trees_on_all", "ability_population",
-        "ability_weight_power",
+        "test_customer_share", "rotations", "train_days", "recent_days", "out_of_time_days", "out_of_time_folds", "willingness_trees",
+        "willingness_trees_on_all", "ability_population", "ability_weight_power",
     },
+    "monotone": {"willingness", "ability", "full_payment"},
     "lightgbm": {
         "n_trees", "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf", "feature_fraction", "bagging_fraction",
         "bagging_freq", "lambda_l2", "seed",
     },
     "payable": {"coverage"},
+    "effects": {"every_days", "max_days", "max_rows"},
 }  # fmt: skip
 DEEPEST: Final = 8
 POPULATIONS: Final = ("queue", "all")
@@ -32,14 +34,16 @@ POPULATIONS: Final = ("queue", "all")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way of training: target numbers in major units, splits, LightGBM settings, payable-amount coverage."""
+    """A way of training: target numbers in major units, splits, directions kept, LightGBM settings, payable-amount coverage."""
 
     name: str
     text: str
     targets: dict[str, Any]
     split: dict[str, Any]
+    monotone: dict[str, bool]
     lightgbm: dict[str, Any]
     payable: dict[str, Any]
+    effects: dict[str, Any]
 
     @property
     def needs_current_accounts(self) -> bool:
@@ -104,13 +108,13 @@ def read_recipe(path: Path | None, source: str = "") -> Recipe:
             got=raw["split"]["ability_population"],
             expected=list(POPULATIONS),
         )
-    if not 0 <= raw["split"]["willingness_trees_on_all"] < raw["lightgbm"]["n_trees"]:
+    if not 0 <= raw["split"]["willingness_trees_on_all"] < raw["split"]["willingness_trees"]:
         raise BadRequestError(
-            f"Recipe {path}: willingness_trees_on_all is {raw['split']['willingness_trees_on_all']}; of {raw['lightgbm']['n_trees']} "
-            "trees at least one must be grown on the queue.",
+            f"Recipe {path}: willingness_trees_on_all is {raw['split']['willingness_trees_on_all']}; of "
+            f"{raw['split']['willingness_trees']} trees at least one must be grown on the queue.",
             field="recipe.split.willingness_trees_on_all",
             got=raw["split"]["willingness_trees_on_all"],
-            expected=f"0 to {raw['lightgbm']['n_trees'] - 1}",
+            expected=f"0 to {raw['split']['willingness_trees'] - 1}",
         )
     if not 1 <= raw["lightgbm"]["max_depth"] <= DEEPEST:
         raise BadRequestError(
@@ -125,6 +129,8 @@ def read_recipe(path: Path | None, source: str = "") -> Recipe:
         text=text,
         targets=raw["targets"],
         split=raw["split"],
+        monotone=raw["monotone"],
         lightgbm=raw["lightgbm"],
         payable=raw["payable"],
+        effects=raw["effects"],
     )

@@ -16,8 +16,8 @@ import pandas as pd
 
 from scoring.features.builder import FeatureFrame
 from scoring.scores.scores import probability
+from training.boosting import fit_scores
 from training.evaluation import evaluation_table, metrics
-from training.fitting import fit_scores
 from training.recipe import Recipe
 from training.snapshots import Snapshot, is_held_out
 
@@ -38,8 +38,16 @@ def held_out_customers(seen: Snapshot, recipe: Recipe, turn: int = 0) -> Snapsho
     return seen.take(is_test_customer(seen, recipe, turn) & seen.in_queue)
 
 
-def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe) -> pd.DataFrame:
+def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe, *, threads: int = 1) -> pd.DataFrame:
     """Test figures of every turn.
+
+    Parameters
+    ----------
+    train_days, test_day
+        With everybody; each turn holds out its own customers.
+    recipe : Recipe
+    threads : int
+        Models fitted at the same time; the figures do not depend on it.
 
     Returns
     -------
@@ -48,7 +56,9 @@ def rotate(train_days: Sequence[Snapshot], test_day: Snapshot, recipe: Recipe) -
     """
     turns = []
     for turn in range(recipe.split["rotations"]):
-        boosters = fit_scores([without_test_customers(day, recipe, turn) for day in train_days], recipe)
+        boosters = fit_scores(
+            [without_test_customers(day, recipe, turn) for day in train_days], recipe, threads=threads
+        )
         held_out = held_out_customers(test_day, recipe, turn)
         scored = _scored(
             held_out.frame,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -135,6 +136,24 @@ def is_held_out(
 
 
 CIRCLE = 10_000
+REFERENCE_ROWS = 40
+
+
+def reference_rows(snapshots: Sequence[Snapshot], n: int = REFERENCE_ROWS) -> npt.NDArray[np.float32]:
+    """A few feature rows of the queue, drawn by a stable hash of account and day: the population that reasons are told against.
+
+    Returns
+    -------
+    array (at most n, n_features), float32
+    """
+    rows, places = [], []
+    for one in snapshots:
+        queue = one.take(one.in_queue)
+        names = queue.frame.positions["account_id"].astype(str) + f":reference:{one.frame.as_of}"
+        rows.append(queue.frame.values)
+        places.append(pd.util.hash_array(names.to_numpy(dtype=object), categorize=False))
+    first = np.argsort(np.concatenate(places), kind="stable")[:n]
+    return np.concatenate(rows)[first]
 
 
 def _month_end_on_or_before(day: date) -> date:

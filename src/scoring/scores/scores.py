@@ -82,7 +82,7 @@ class Scores:
         ``payable_low_cents``, ``payable_mid_cents``, ``payable_high_cents`` (given a payment), ``segment``, ``evidence``; and
         ``w_<channel>_error`` (standard error of its gain over ``w_none``), ``w_none_low``, ``w_none_high``, ``ability_low``,
         ``ability_high`` (see `scoring.scores.intervals`), ``w_adjusted`` (log-odds w less what is expected at that ability),
-        ``evidence_missing`` (names separated by commas).
+        ``evidence_missing`` (names separated by commas), ``expected_cents`` (w x A x D under the logged policy, fractions kept).
     margins : dict of str to array (n_accounts,)
         Log-odds of the explained models, before calibration.
     contributions : dict of str to array (n_accounts, n_features + 1)
@@ -198,6 +198,7 @@ def score_columns(
     columns |= _willingness(bundle, values, willingness)
     columns |= _ability(bundle, values, margins["ability"], positions["cure_amount_cents"].astype(np.float64))
     columns |= _evidence_and_segment(bundle, values, willingness, columns)
+    columns["expected_cents"] = _expected_cents(bundle, columns)
     return ScoreColumns(columns, margins, parts)
 
 
@@ -276,6 +277,13 @@ def _evidence_and_segment(
         "evidence": state,
         "evidence_missing": told(missing),
     }
+
+
+def _expected_cents(bundle: Bundle, columns: Mapping[str, Column]) -> Floats:
+    """What is expected to be paid under the logged policy: w x A x D, after the product's own smooth map where it has one."""
+    share: Floats = columns["w_logged"] * columns["ability"]
+    fitted = bundle.calibration.get("product")
+    return np.asarray((share if fitted is None else fitted.probability(log_odds(share))) * columns["cure_amount_cents"])
 
 
 def buckets(dpd: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
