@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import numpy as np
@@ -111,51 +111,35 @@ def known_sql(table: str, as_of: date) -> str:
     return _compiled()[table].replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
 
 
+_SOURCES: Final = {
+    "contacts": """SELECT w.row, t.contacted_at, t.channel, t.direction, t.outcome FROM known t JOIN wanted w USING (account_id)""",
+    "payments": """SELECT w.row, t.paid_at, t.amount_cents FROM known t JOIN wanted w USING (account_id)
+        WHERE t.kind IN ('voluntary', 'autopay') AND t.reversed_at IS NULL AND t.paid_at >= $since""",
+    "promises": """SELECT w.row, t.made_at, t.due_on, t.promised_cents FROM known t JOIN wanted w USING (account_id)
+        WHERE t.made_at >= $since""",
+    "standings": """SELECT w.row, t.kind, t.from_at, t.until_at, t.evidence_ref FROM known t JOIN wanted w USING (account_id)""",
+    "statements": """SELECT w.row, t.interest_and_fees_cents FROM known t JOIN wanted w USING (account_id)
+        WHERE t.statement_on > $year_ago""",
+}
+"""Each table is read once, for the wanted accounts, into a temporary table of the same name with ``wanted_`` before it."""
+
 _QUERIES: Final = {
-    "calls": (
-        "contacts",
-        """SELECT w.row, t.contacted_at AS called_at, t.outcome = 'conversation' AS is_answered FROM known t JOIN wanted w USING (account_id)
-        WHERE t.direction = 'outbound' AND t.channel IN ('agent_call', 'ai_voice') AND t.contacted_at >= $since
-        ORDER BY w.row, t.contacted_at""",
-    ),
-    "payments": (
-        "payments",
-        """SELECT w.row, date_diff('day', DATE '1970-01-01', CAST(t.paid_at AS DATE)) AS paid_on, t.amount_cents
-        FROM known t JOIN wanted w USING (account_id)
-        WHERE t.kind IN ('voluntary', 'autopay') AND t.reversed_at IS NULL AND t.paid_at >= $since ORDER BY w.row, paid_on, t.amount_cents""",
-    ),
-    "promises": (
-        "promises",
-        """SELECT w.row, date_diff('day', DATE '1970-01-01', CAST(t.made_at AS DATE)) AS made_on,
-        date_diff('day', DATE '1970-01-01', t.due_on) AS due_on, t.promised_cents
-        FROM known t JOIN wanted w USING (account_id) WHERE t.made_at >= $since ORDER BY w.row, made_on, due_on""",
-    ),
-    "standings": (
-        "standings",
-        """SELECT w.row, t.kind, t.from_at, t.until_at, t.evidence_ref FROM known t JOIN wanted w USING (account_id)
-        ORDER BY w.row, t.from_at, t.kind""",
-    ),
-    "dunnings": (
-        "contacts",
-        """SELECT DISTINCT w.row, date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE)) AS dunned_on
-        FROM known t JOIN wanted w USING (account_id)
-        WHERE t.direction = 'outbound' AND t.outcome IN ('conversation', 'met', 'delivered', 'read') ORDER BY w.row, dunned_on""",
-    ),
-    "last_contact": (
-        "contacts",
-        """SELECT w.row, max(date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE))) AS value
-        FROM known t JOIN wanted w USING (account_id) WHERE t.direction = 'outbound' GROUP BY w.row""",
-    ),
-    "last_inbound": (
-        "contacts",
-        """SELECT w.row, max(date_diff('day', DATE '1970-01-01', CAST(t.contacted_at AS DATE))) AS value
-        FROM known t JOIN wanted w USING (account_id) WHERE t.direction = 'inbound' GROUP BY w.row""",
-    ),
-    "interest": (
-        "statements",
-        """SELECT w.row, CAST(sum(coalesce(t.interest_and_fees_cents, 0)) AS BIGINT) AS value
-        FROM known t JOIN wanted w USING (account_id) WHERE t.statement_on > $year_ago GROUP BY w.row""",
-    ),
+    "calls": """SELECT row, contacted_at AS called_at, outcome = 'conversation' AS is_answered FROM wanted_contacts
+        WHERE direction = 'outbound' AND channel IN ('agent_call', 'ai_voice') AND contacted_at >= $since
+        ORDER BY row, contacted_at""",
+    "payments": """SELECT row, date_diff('day', DATE '1970-01-01', CAST(paid_at AS DATE)) AS paid_on, amount_cents
+        FROM wanted_payments""",
+    "promises": """SELECT row, date_diff('day', DATE '1970-01-01', CAST(made_at AS DATE)) AS made_on,
+        date_diff('day', DATE '1970-01-01', due_on) AS due_on, promised_cents FROM wanted_promises ORDER BY row, made_on, due_on""",
+    "standings": "SELECT row, kind, from_at, until_at, evidence_ref FROM wanted_standings ORDER BY row, from_at, kind",
+    "dunnings": """SELECT DISTINCT row, date_diff('day', DATE '1970-01-01', CAST(contacted_at AS DATE)) AS dunned_on FROM wanted_contacts
+        WHERE direction = 'outbound' AND outcome IN ('conversation', 'met', 'delivered', 'read')""",
+    "last_contact": """SELECT row, max(date_diff('day', DATE '1970-01-01', CAST(contacted_at AS DATE))) AS value
+        FROM wanted_contacts WHERE direction = 'outbound' GROUP BY row""",
+    "last_inbound": """SELECT row, max(date_diff('day', DATE '1970-01-01', CAST(contacted_at AS DATE))) AS value
+        FROM wanted_contacts WHERE direction = 'inbound' GROUP BY row""",
+    "interest": """SELECT row, CAST(sum(coalesce(interest_and_fees_cents, 0)) AS BIGINT) AS value
+        FROM wanted_statements GROUP BY row""",
 }
 
 
@@ -184,7 +168,10 @@ def account_events(portfolio: Portfolio, account_ids: npt.NDArray[np.object_], a
     try:
         ids = pa.array(account_ids, type=pa.string())
         connection.register("wanted", pa.table({"account_id": ids, "row": np.arange(len(ids), dtype=np.int64)}))
-        read = {name: _read(connection, table, query, as_of) for name, (table, query) in _QUERIES.items()}
+        for table, query in _SOURCES.items():
+            known = f"WITH known AS ({known_sql(table, as_of)}) {query}"
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted_{table} AS {known}", _given(query, as_of))
+        read = {name: connection.execute(query, _given(query, as_of)).df() for name, query in _QUERIES.items()}
         zones = connection.execute(
             "SELECT w.row, a.timezone AS value FROM accounts a JOIN wanted w USING (account_id) WHERE a.timezone IS NOT NULL"
         ).df()
@@ -209,9 +196,7 @@ def account_events(portfolio: Portfolio, account_ids: npt.NDArray[np.object_], a
     )
 
 
-def _read(connection: Any, table: str, query: str, as_of: date) -> pd.DataFrame:
-    since = as_of.fromordinal(as_of.toordinal() - _HISTORY_DAYS)
-    given = {"since": since, "year_ago": as_of.fromordinal(as_of.toordinal() - 365)}
-    used = {name: value for name, value in given.items() if f"${name}" in query}
-    found: pd.DataFrame = connection.execute(f"WITH known AS ({known_sql(table, as_of)}) {query}", used).df()
-    return found
+def _given(query: str, as_of: date) -> dict[str, date]:
+    """The parameters that a query names."""
+    days = {"since": _HISTORY_DAYS, "year_ago": 365}
+    return {name: as_of.fromordinal(as_of.toordinal() - back) for name, back in days.items() if f"${name}" in query}
