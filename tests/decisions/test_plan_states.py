@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.decisions.account_events import account_events
@@ -60,6 +60,7 @@ def state_of(standings: list[dict[str, Any]], paid_on: list[str] | None = None) 
     return str(found.states[0]), bool(found.stops_collection[0])
 
 
+@settings(deadline=None)
 @given(histories())
 def test_collection_stops_exactly_from_a_signature_to_its_breach_or_settlement(steps: list[PlanStep]):
     holding = False
@@ -71,6 +72,7 @@ def test_collection_stops_exactly_from_a_signature_to_its_breach_or_settlement(s
     assert run_steps(steps).stops_collection == holding
 
 
+@settings(deadline=None)
 @given(histories())
 def test_only_an_offer_leads_out_of_a_settled_plan_and_only_a_signature_to_a_signed_one(steps: list[PlanStep]):
     state = run_steps(steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.decisions.plan_terms import (
@@ -28,6 +28,7 @@ def means_of(debt: int, cure: int, payable: list[int], interest: int, passing: b
     )
 
 
+@settings(deadline=None)
 @given(
     AMOUNTS, AMOUNTS, st.lists(st.integers(0, 400_000), min_size=3, max_size=3), st.integers(0, 500_000), st.booleans()
 )
@@ -59,6 +60,7 @@ def test_every_offer_adds_up_fits_sixty_months_and_asks_no_more_than_the_middle_
         assert terms["instalment_cents"] <= max(sorted(payable)[1], 5_000)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5_000_000), st.integers(0, 200_000))
 def test_whoever_can_pay_more_never_gets_a_longer_plan(debt: int, more: int):
     first = plan_terms(means_of(debt, 0, [20_000, 60_000, 90_000], 0, False)).iloc[0]

@@ -54,7 +54,7 @@ def profile(name: str) -> Profile:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["cn_bank_card", "us_reg_f"]),
     st.lists(st.sampled_from(ZONES), min_size=1, max_size=3, unique=True),
@@ -125,6 +125,7 @@ def test_channels_that_disturb_nobody_at_an_hour_have_none(channel: str):
     assert hours.basis.tolist() == ["no_hours"]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(-40, 40), st.integers(0, 60))
 def test_nobody_is_contacted_between_a_promise_and_its_due_day_plus_grace(due_in: int, made_before: int):
     due_on = AS_OF + timedelta(days=due_in)
@@ -174,6 +175,7 @@ def test_a_channel_rests_after_the_last_contact_and_then_opens_again():
     assert too_soon(20) == []
 
 
+@settings(deadline=None)
 @given(st.integers(1, 31), st.integers(0, 400), st.integers(1, 400), st.floats(-1e6, 1e6))
 def test_waiting_never_crosses_a_bucket_and_never_loses(usual: int, later: int, dpd: int, value: float):
     relative = np.linspace(3.0, 0.1, DAYS_OF_A_MONTH)
@@ -208,6 +210,7 @@ def test_the_curve_of_payments_is_flat_until_enough_payments_were_seen():
     assert curve.relative.tolist() == [1.0] * 31
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["none", *map(str, CONTACT_CHANNELS)]), st.integers(1, 400), st.integers(-1, 40))
 def test_every_account_is_looked_at_again_soon_and_at_the_latest_when_its_bucket_changes(
     channel: str, dpd: int, held_for: int

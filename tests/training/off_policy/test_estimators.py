@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.errors import BadRequestError
@@ -66,6 +66,7 @@ def test_the_direct_method_with_the_true_expectations_is_the_true_value_of_the_c
     assert dm(log, target, true).value == pytest.approx((target * true).sum(axis=1).mean())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(-5, 5), st.floats(0.1, 5))
 def test_dr_is_unbiased_by_a_shift_of_the_model_where_weights_average_one(seed: int, shift: float, scale: float):
     log, _, _ = every_outcome()
@@ -75,6 +76,7 @@ def test_dr_is_unbiased_by_a_shift_of_the_model_where_weights_average_one(seed: 
     assert dr(log, target, model).value == pytest.approx(5.0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200))
 def test_switch_runs_from_the_direct_method_to_dr(seed: int):
     log, target, true, _ = drawn(60, seed, best_policy(WORLD, explore=0.1))
@@ -84,6 +86,7 @@ def test_switch_runs_from_the_direct_method_to_dr(seed: int):
     assert switch_threshold(log, target, true) in (5.0, 10.0, 20.0, 50.0, np.inf)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 500))
 def test_snips_stays_within_the_rewards_and_moves_with_them(seed: int):
     log, target, _, _ = drawn(50, seed, worst_policy(WORLD, explore=0.2))
@@ -93,6 +96,7 @@ def test_snips_stays_within_the_rewards_and_moves_with_them(seed: int):
     assert snips(moved, target).value == pytest.approx(snips(log, target).value + 10.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.floats(0.01, 10))
 def test_the_effective_sample_size_is_at_most_the_rows_and_does_not_depend_on_the_scale(
     weights: list[float], scale: float
