@@ -227,7 +227,7 @@ def rows_of(
     known = targets["seen"].notna().to_numpy()
     if most is not None and known.sum() > most:
         share = most / float(known.sum())
-        known &= is_held_out(frame.positions["account_id"], share, salt=f"outcome:{frame.as_of}")
+        known = known & is_held_out(frame.positions["account_id"], share, salt=f"outcome:{frame.as_of}")
     return Rows(frame.take(known), targets["seen"].to_numpy()[known], targets["weight"].to_numpy()[known])
 
 
