@@ -50,7 +50,7 @@ def test_a_training_run_is_logged_with_figures_by_bucket_plots_fingerprint_and_r
     assert run.data.params["recipe"] == "default"
     assert "test.willingness_auc" in run.data.metrics
     assert any(name.startswith("bundle.M1.") for name in run.data.metrics)
-    assert plots == {f"plots/{name}.png" for name in ("reliability", "capture", "distributions", "reasons", "buckets")}
+    assert plots >= {f"plots/{name}.png" for name in ("reliability", "capture", "distributions", "reasons", "buckets")}
 
 
 def test_a_training_run_registers_one_bundle_and_promotion_moves_the_alias(line: Line) -> None:

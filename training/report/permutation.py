@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from training.fitting import fit_scores
+from training.boosting import fit_models
 from training.recipe import Recipe
 from training.snapshots import Snapshot
 
 SHUFFLES: Final = 5
-MOST_ROWS: Final = 20_000
+MOST_ROWS: Final = 10_000
 """Training rows used for a shuffle: enough to learn a leak, few enough to be quick."""
 
 
@@ -36,7 +36,7 @@ def permuted_auc(train_days: Sequence[Snapshot], test: Snapshot, recipe: Recipe,
     areas = []
     for _ in range(SHUFFLES):
         shuffled = [_shuffled(_thinned(day, draw, len(train_days)), draw) for day in train_days]
-        model = fit_scores(shuffled, recipe)["willingness"]
+        model = fit_models(shuffled, recipe, ("willingness",))["willingness"]
         areas.append(float(roc_auc_score(seen, np.asarray(model.predict(test.frame.values, raw_score=True)))))
     mean, sd = float(np.mean(areas)), float(np.std(areas, ddof=1))
     half_width = 1.96 * sd / float(np.sqrt(SHUFFLES))
