@@ -166,8 +166,18 @@ def _booster(
     return lightgbm.train(parameters, data, trees or planned, init_model=start)
 
 
+def is_learnable(snapshots: Sequence[Snapshot]) -> bool:
+    """Whether the queue of these days has at least 200 rows, both outcomes, and somebody who paid."""
+    willing = np.concatenate([one.targets["willingness"].to_numpy()[one.in_queue] for one in snapshots])
+    return _is_enough(willing)
+
+
+def _is_enough(willing: Floats) -> bool:
+    return len(willing) >= SMALLEST_TRAINING_SET and len(np.unique(willing)) == 2
+
+
 def _refuse_unlearnable(willing: Floats) -> None:
-    if len(willing) < SMALLEST_TRAINING_SET or len(np.unique(willing)) < 2:
+    if not _is_enough(willing):
         raise PortfolioError(
             f"There are {len(willing)} training rows, {int(willing.sum())} of them with a token payment: too few to learn from. Load "
             f"more accounts or name more as-of days (at least {SMALLEST_TRAINING_SET} rows and both outcomes).",

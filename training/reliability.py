@@ -131,9 +131,14 @@ def payable_bands(rows: pd.DataFrame, coverage: float) -> tuple[tuple[PayableBan
 
 
 def adjusted_willingness(rows: pd.DataFrame) -> dict[str, Any]:
-    """Knots of the isotonic expectation of log-odds w given ability, rising or falling as the data do, and mean log-odds w."""
+    """Knots of the isotonic expectation of log-odds w given ability, rising or falling as the data do, and mean log-odds w.
+
+    With fewer than 60 rows nothing is adjusted.
+    """
+    if len(rows) < FEWEST_IN_A_BAND:
+        return {"ability": [0.0], "expected": [0.0], "average": 0.0, "rising": True}
     ability, margin = (rows[name].to_numpy(dtype=np.float64) for name in ("a", "w_margin"))
-    rising = bool(spearmanr(ability, margin).statistic >= 0) if len(set(ability)) > 1 and len(set(margin)) > 1 else True
+    rising = bool(spearmanr(ability, margin).statistic >= 0) if ability.std() > 0 and margin.std() > 0 else True
     fitted = IsotonicRegression(increasing=rising, out_of_bounds="clip").fit(ability, margin)
     at = np.unique(np.quantile(ability, np.linspace(0, 1, KNOTS)).round(9))
     return {
