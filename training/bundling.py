@@ -34,6 +34,8 @@ def bundle_documents(
     definition: TargetDefinition,
     test_day: date,
     *,
+    turn: int = 0,
+    decisions: LoggedDecisions | None = None,
     threads: int = 1,
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
@@ -45,11 +47,17 @@ def bundle_documents(
         Training days, already without the held-out customers.
     test_day : date
         Decisions whose window closes after it are left out, as are decisions about held-out customers.
+    turn : int
+        Whose held-out customers are meant, as `training.rotation` counts turns.
+    decisions : LoggedDecisions, optional
+        The portfolio's log where it has been read already.
     """
     progress("fitting the scorecard")
     documents = {**fitted.documents, "scorecard": fit_scorecard(snapshots, ways).to_json()}
     progress("learning channel effects from the log of decisions")
-    learned = learned_effects(portfolio, snapshots, fitted, ways, definition, test_day, threads=threads)
+    learned = learned_effects(
+        portfolio, snapshots, fitted, ways, definition, test_day, turn=turn, decisions=decisions, threads=threads
+    )
     return documents if learned is None else {**documents, "effects": learned.to_json()}
 
 
@@ -61,16 +69,20 @@ def learned_effects(
     definition: TargetDefinition,
     test_day: date,
     *,
+    turn: int = 0,
+    decisions: LoggedDecisions | None = None,
     threads: int = 1,
 ) -> LearnedEffects | None:
     """Channel effects from the matured decisions about training customers; None where no log has matured.
 
     The logged score of a decision comes from a model that never saw its customer, calibrated as it will be served.
     """
-    decisions = logged_decisions(portfolio, definition, until=test_day, **ways.effects)
+    if decisions is None:
+        decisions = logged_decisions(portfolio, definition, until=test_day, **ways.effects)
     if decisions is None:
         return None
-    decisions = decisions.take(~is_held_out(decisions.rows["customer_id"], ways.split["test_customer_share"]))
+    share, shift = ways.split["test_customer_share"], turn / ways.split["rotations"]
+    decisions = decisions.take(~is_held_out(decisions.rows["customer_id"], share, shift=shift))
     if not len(decisions):
         return None
     margin = unseen_margin(decisions, snapshots, ways, threads=threads)
