@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         accounts = asked.accounts or (ACCOUNTS if world in GATED else ACCOUNTS_ELSEWHERE)
         table = judged(simulated(asked.data, world, accounts, asked.seed), asked.recipe)
         figures[world], sizes[world] = figures_of(table), len(table)
-        print("\n".join(_world(world, figures[world], sizes[world])))
-    if asked.out is not None:
-        asked.out.write_text(report(figures, sizes), encoding="utf-8")
+        print("\n".join(_world(world, figures[world], sizes[world])), flush=True)
+        if asked.out is not None:
+            asked.out.write_text(report(figures, sizes), encoding="utf-8")
     missed = [f"{world}: {each.name}" for world in GATED for each in figures.get(world, []) if not each.is_met]
     print(f"{len(missed)} aims of gated worlds missed.", *missed, sep="\n", file=sys.stderr)
     return int(bool(missed))

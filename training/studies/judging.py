@@ -15,6 +15,8 @@ from scoring.errors import AsOfError
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle, definition_facts, load_bundle, write_bundle
 from scoring.scores.scores import score
+from training.bundling import bundle_documents
+from training.effects_data import LoggedDecisions, logged_decisions
 from training.fitting import fit
 from training.pipeline import _facts
 from training.recipe import Recipe, read_recipe
@@ -69,19 +71,44 @@ def trainable(folder: Path, recipe: Path | None = None) -> Trainable:
     return Trainable(portfolio, ways, tuple(train_days), seen, snapshot(portfolio, test_day, definition))
 
 
-def bundles(book: Trainable, turns: Sequence[int] = TURNS) -> Iterator[tuple[Bundle, Snapshot]]:
-    """A bundle of each turn, as `scoring train` would register it, beside the held-out customers it may be judged on."""
+@dataclass(frozen=True)
+class Judge:
+    """A bundle, and the accounts of the truth's day that it may be judged on: their customers taught it nothing."""
+
+    bundle: Bundle
+    held_out: Snapshot
+
+    @property
+    def as_of(self) -> date:
+        """The day that is judged."""
+        return self.held_out.frame.as_of
+
+
+def judges(folder: Path, recipe: Path | None = None, turns: Sequence[int] = TURNS) -> Iterator[Judge]:
+    """A bundle for each turn, as `scoring train` would register it had it held out that turn's customers.
+
+    Raises
+    ------
+    AsOfError
+        As `trainable`.
+    """
+    book = trainable(folder, recipe)
+    definition = book.recipe.definition(book.portfolio.currency)
+    log = logged_decisions(book.portfolio, definition, until=book.as_of, **book.recipe.effects)
     for turn in turns:
-        snapshots = [without_test_customers(day, book.recipe, turn) for day in book.seen]
         with tempfile.TemporaryDirectory(prefix="judged-") as scratch:
-            yield _bundle(book, snapshots, Path(scratch)), held_out_customers(book.tested, book.recipe, turn)
+            yield Judge(_bundle(book, log, turn, Path(scratch)), held_out_customers(book.tested, book.recipe, turn))
 
 
-def _bundle(book: Trainable, snapshots: list[Snapshot], folder: Path) -> Bundle:
+def _bundle(book: Trainable, log: LoggedDecisions | None, turn: int, folder: Path) -> Bundle:
+    snapshots = [without_test_customers(day, book.recipe, turn) for day in book.seen]
+    definition = book.recipe.definition(book.portfolio.currency)
     fitted = fit(snapshots, book.recipe)
-    definition = definition_facts(book.recipe.definition(book.portfolio.currency))
-    facts = _facts(book.portfolio, book.recipe, fitted, snapshots, list(book.train_days), book.as_of, definition)
-    write_bundle(folder, fitted.boosters, facts)
+    documents = bundle_documents(
+        book.portfolio, snapshots, fitted, book.recipe, definition, book.as_of, turn=turn, decisions=log
+    )
+    facts = _facts(book.portfolio, book.recipe, fitted, list(book.train_days), book.as_of, definition_facts(definition))
+    write_bundle(folder, fitted.boosters, facts, documents=documents, reference=fitted.reference)
     return load_bundle(folder)
 
 
@@ -104,21 +131,18 @@ def judged(folder: Path, recipe: Path | None = None, turns: Sequence[int] = TURN
         `training.simulator.ceiling.Observed`; ``true_cents`` (expected without contact), ``true_class``, ``willing_share``,
         ``capacity_cents``; ``willingness`` and ``share``: the outcome under the historical policy.
     """
-    book = trainable(folder, recipe)
     scored = []
-    for bundle, held_out in bundles(book, turns):
-        table = score(bundle, held_out.frame, with_contributions=False).table
-        outcome = held_out.targets[["willingness", "ability", "paid_cents"]].rename(columns={"ability": "share"})
+    for judge in judges(folder, recipe, turns):
+        table = score(judge.bundle, judge.held_out.frame, with_contributions=False).table
+        outcome = judge.held_out.targets[["willingness", "ability", "paid_cents"]].rename(columns={"ability": "share"})
         scored.append(pd.concat([table.reset_index(drop=True), outcome.reset_index(drop=True)], axis=1))
-    joined: pd.DataFrame = pd.concat(scored, ignore_index=True).merge(
-        beside_the_truth(folder, book.portfolio), on="account_id"
-    )
+    joined: pd.DataFrame = pd.concat(scored, ignore_index=True).merge(beside_the_truth(folder), on="account_id")
     return joined
 
 
-def beside_the_truth(folder: Path, portfolio: Portfolio) -> pd.DataFrame:
+def beside_the_truth(folder: Path) -> pd.DataFrame:
     """What is true on the truth's last day, and how well features tell it; columns as in `judged`, and ``account_id``."""
-    truth = read_truth(folder)
+    portfolio, truth = read_portfolio(folder, threads=1), read_truth(folder)
     days = [observed(portfolio, read_truth(folder, day)) for day in truth_days_of(folder)]
     told = told_of(days, truth.as_of).drop(columns="cure_amount_cents")
     [here] = [day.answers for day in days if day.as_of == truth.as_of]
