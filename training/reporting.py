@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from scoring.errors import ScoringError
+from scoring.features.builder import FeatureFrame
 from scoring.features.registry import FEATURE_NAMES
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import MODEL_NAMES, Bundle, load_bundle
@@ -182,7 +183,7 @@ def _facts(
         "rivals": rivals,
         "permutation": permuted_auc(train_days, held_out, ways, seed=seed),
         "stability": judging.stability(bundle, (*pieces.seen, pieces.tested), ways),
-        "drift": _drift(home, queue, contacts),
+        "drift": _drift(home, queue, held_out, contacts, seed),
         "fairness": judging.fairness_facts(pieces.portfolio, bundle, pieces.tested, ways, seed=seed),
         "reads": {"count": count, "test_set": test_set},
         **_groups(scores),
@@ -269,16 +270,18 @@ def _headline(performance: Mapping[str, Any], turns: Mapping[str, Any]) -> dict[
     }
 
 
-def _drift(home: Path, queue: Any, contacts: Mapping[str, Any]) -> dict[str, Any]:
+def _drift(
+    home: Path, queue: FeatureFrame, held_out: Snapshot, contacts: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
     last = tracking.last_registered(home)
     kept = tracking.artifact(last.run_id, tracking.REFERENCE) if last is not None else None
     if last is None or not kept:
-        return judging.drift_facts(None, None, queue, contacts)
+        return judging.drift_facts(None, None, queue, held_out, contacts, seed=seed)
     try:
         bundle = load_bundle(last.folder)
     except ScoringError:  # made for other features: the accounts can still be compared, the scores cannot
         bundle = None
-    return judging.drift_facts(kept, bundle, queue, contacts)
+    return judging.drift_facts(kept, bundle, queue, held_out, contacts, seed=seed)
 
 
 def _groups(scores: Scores) -> dict[str, Any]:

@@ -70,9 +70,9 @@ def test_the_report_goes_through_the_themes_and_leaves_the_sign_off_to_people(ca
     report = (card / "validation_report.md").read_text()
 
     for theme in (
-        "Purpose and use limits", "Materiality", "Data: lineage", "Conceptual soundness", "Outcomes: performance", "calibration and cash",
-        "Alternatives tried", "Stability", "Drift", "leaks", "Explanations", "Fairness", "Limits", "Monitoring plan", "Traceability (JR/T 0221",
-        "Sign-off",
+        "Purpose and use limits", "Materiality", "Data: lineage", "Conceptual soundness", "Outcomes: performance",
+        "calibration and cash", "Alternatives tried", "Stability", "Drift", "leaks", "Explanations", "Fairness", "Limits",
+        "Monitoring plan", "Traceability (JR/T 0221", "Sign-off",
     ):  # fmt: skip
         assert theme in report, theme
     assert "| independent validator |  |  |" in report

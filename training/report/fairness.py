@@ -29,6 +29,7 @@ AGE_BANDS: Final = ((0, 29, "under 30"), (30, 44, "30 to 44"), (45, 61, "45 to 6
 """62 is where Regulation B begins to protect age (12 CFR 1002.2(o))."""
 HELP: Final = ("plan_offer", "grace_hold")
 PRESSURE: Final = ("agent_call", "ai_voice", "letter", "field_visit", "legal_referral")
+REPLICATES: Final = 200
 NOT_CHECKED: Final = "The portfolio has no `protected` table, so fairness by protected group was not checked."
 
 
@@ -125,7 +126,7 @@ def fairness(table: pd.DataFrame, groups: pd.DataFrame, *, seed: int) -> list[Co
             continue
         kept = np.isin(column, list(sizes.index))
         rows, own, cells = table[kept].reset_index(drop=True), column[kept], strata[kept]
-        weights = customer_weights(rows["customer_id"], seed=seed)
+        weights = customer_weights(rows["customer_id"], seed=seed, replicates=REPLICATES)
         found += _compared(attribute, rows, own, cells, weights, [str(name) for name in sizes.index])
     return found
 

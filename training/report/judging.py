@@ -23,7 +23,7 @@ from training import evaluation
 from training.recipe import Recipe
 from training.report.drift import drift
 from training.report.fairness import as_facts, fairness, protected_groups
-from training.report.null import calibration_by_bucket, cash_by_bucket
+from training.report.null import against_null, calibration_by_bucket, cash_by_bucket
 from training.report.rivals import Rival, against_rules, differences
 from training.rotation import held_out_customers, is_test_customer
 from training.snapshots import Snapshot
@@ -130,14 +130,25 @@ def fairness_facts(
 def drift_facts(
     last: Mapping[str, Any] | None,
     last_bundle: Bundle | None,
-    frame: FeatureFrame,
+    queue: FeatureFrame,
+    held_out: Snapshot,
     contacts: Mapping[str, Any],
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """The queue of this test day against that of the last training; the last bundle's scores, so that only accounts differ."""
+    """The queue of this test day against that of the last training; the last bundle's scores, so that only accounts differ.
+
+    Its willingness is also held against what happened since, on customers never trained on: is it still right in the large?
+    """
     if last is None:
         return {"compared": False, "why": "This is the first training in this store."}
-    scores = scores_of(last_bundle, frame) if last_bundle is not None else {}
-    return {"compared": True, **drift(last, frame, scores, contacts)}
+    scores = scores_of(last_bundle, queue) if last_bundle is not None else {}
+    found = {"compared": True, **drift(last, queue, scores, contacts)}
+    told = scores_of(last_bundle, held_out.frame) if last_bundle is not None else {}
+    if "willingness" in told:
+        seen = held_out.targets["willingness"].to_numpy(dtype=np.float64)
+        found["calibration"] = {"willingness": against_null(told["willingness"], seen, seed=seed)}
+    return found
 
 
 def scores_of(bundle: Bundle, frame: FeatureFrame) -> dict[str, Any]:

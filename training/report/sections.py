@@ -166,6 +166,13 @@ def drift(facts: Facts) -> list[str]:
         "exceeds once in a hundred.",
         "",
     ]
+    last = told.get("calibration", {}).get("willingness")
+    if last:
+        lines += [
+            f"The last bundle on customers and outcomes since: {last['predicted']:.3f} predicted, {last['seen']:.3f} seen "
+            f"({last['in_the_large']:+.3f}, chance {last['in_the_large_null']:.3f}).",
+            "",
+        ]
     moved = sorted(told["features"].items(), key=lambda item: -item[1]["psi"])[:10]
     everything = [*((f"score: {name}", own) for name, own in told["scores"].items()), *moved]
     rows = [
