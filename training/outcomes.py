@@ -192,8 +192,8 @@ def days_of(
     """
     window = outcome.days or definition.horizon_days
     matured = portfolio.extract_on - timedelta(days=window + definition.posting_lag_days)
-    ordered = sorted({_moved_back(day, matured) for day in days})
-    test = ordered[-1]
+    ordered = sorted(set(days))
+    test = _moved_back(ordered[-1], matured)
     apart = timedelta(days=window)
     train = sorted({_moved_back(day, test - apart + timedelta(days=1)) for day in ordered[:-1]})
     train = train[-EARLY_TRAIN_DAYS:] if outcome.is_early else train
