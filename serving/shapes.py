@@ -64,6 +64,22 @@ class AccountScore(Strict):
     payable_high_cents: int
     segment: Segment
     evidence: Evidence
+    w_none_low: Probability | None = None
+    w_none_high: Probability | None = None
+    ability_low: Probability | None = None
+    ability_high: Probability | None = None
+    w_adjusted: float | None = None
+    evidence_missing: str | None = None
+    expected_cents: float | None = None
+    w_sms_error: float | None = None
+    w_app_push_error: float | None = None
+    w_email_error: float | None = None
+    w_online_cs_error: float | None = None
+    w_ai_voice_error: float | None = None
+    w_agent_call_error: float | None = None
+    w_letter_error: float | None = None
+    w_field_visit_error: float | None = None
+    w_legal_referral_error: float | None = None
     explained: ExplainedScores
 
 
