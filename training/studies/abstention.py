@@ -1,6 +1,6 @@
 """Does the system fall silent as evidence goes? ``python -m training.studies.abstention``.
 
-Accounts of held-out customers of a simulated portfolio are scored again and again by the same bundles, each time with less to
+Accounts of held-out customers of a simulated portfolio are scored again and again by the same bundle, each time with less to
 go by: inflows hidden from more and more customers; single payments and promises hidden from more and more accounts; the
 history cut shorter and shorter; and all of it together. The shares that come out as `insufficient_evidence` and as
 `undetermined` must never fall on the way. Exit code 1 when one does. `training/studies/abstention.md` holds the last curves.
@@ -40,6 +40,8 @@ matplotlib.use("Agg")
 SHARES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MONTHS: Final = (24, 12, 9, 6, 4, 3, 2, 1)
 TOGETHER: Final = tuple(zip((0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0), MONTHS, strict=True))
+FIRST_TURN: Final = (0,)
+"""The bundle that `scoring train` registers."""
 TOLERANCE: Final = 0.0
 """A share may not fall at all: the accounts are the same at every step."""
 _DATED: Final = {
@@ -90,7 +92,7 @@ def curves(folder: Path, recipe: Path | None = None) -> pd.DataFrame:
         ``ladder``, ``step``, ``accounts``; ``insufficient`` and ``undetermined``: shares of the same accounts at every step. An
         account that can no longer be scored at all counts as both.
     """
-    judging = list(judges(folder, recipe))
+    judging = list(judges(folder, recipe, FIRST_TURN))
     rows = []
     with tempfile.TemporaryDirectory(prefix="abstention-") as scratch:
         frames = {months: _frame(folder, judging[0], months, Path(scratch)) for months in sorted(set(MONTHS))}
