@@ -23,12 +23,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from scoring.errors import PortfolioError, ScoringError
-from scoring.features.builder import build
 from scoring.features.registry import FEATURE_NAMES, feature
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.outcomes import EARLY_WARNING
 from scoring.scores.scores import buckets
-from training.outcomes import fit_outcomes, judged, rows_of
+from training.outcomes import fit_outcomes, frame_of_everybody, judged, rows_of
 from training.recipe import Recipe, read_recipe
 from training.snapshots import default_days
 
@@ -88,7 +87,7 @@ def early_warning(portfolio: Portfolio, days: Sequence[date], recipe: Recipe) ->
         )
     booster = fitted.boosters[EARLY_WARNING.name]
     train_days, test_day = fitted.days[EARLY_WARNING.name]
-    frame = build(portfolio, test_day, min_dpd=0)
+    frame = frame_of_everybody(portfolio, test_day)
     rows = rows_of(EARLY_WARNING, portfolio, frame, recipe.definition(portfolio.currency), recipe, None)
     dpd = rows.frame.positions["dpd"].to_numpy(dtype=np.int64)
     table = pd.DataFrame(

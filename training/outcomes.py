@@ -21,6 +21,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from scoring.errors import AsOfError, WindowStillOpenError
 from scoring.features.builder import FeatureFrame, build
 from scoring.features.registry import FEATURE_NAMES
+from scoring.portfolio.casting import quoted
+from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.outcomes import OUTCOMES, Outcome
 from scoring.scores.scores import buckets
@@ -34,6 +36,8 @@ PATIENCE: Final = 15
 """Trees without gain on an inner fifth of the customers, after which no more are grown."""
 MOST_ROWS: Final = 30_000
 """Rows a model is trained on, over all its days."""
+MOST_ACCOUNTS: Final = 40_000
+"""Accounts whose features are built for early warning, per day."""
 SMALL: Final = 4_000
 """Rows below which trees have few leaves."""
 FEWEST_ROWS: Final = 300
@@ -127,7 +131,7 @@ def fit_outcomes(
     def frame_on(day: date, with_current: bool) -> FeatureFrame:
         if (day, with_current) not in kept:
             progress(f"features of {'all' if with_current else 'overdue'} accounts on {day}")
-            kept[day, with_current] = build(portfolio, day, min_dpd=0 if with_current else 1)
+            kept[day, with_current] = frame_of_everybody(portfolio, day) if with_current else build(portfolio, day)
         return kept[day, with_current]
 
     fitted = FittedOutcomes()
@@ -210,6 +214,31 @@ def days_of(
 def _moved_back(day: date, before: date) -> date:
     """The day itself, or the last month-end before a limit."""
     return day if day < before else before.replace(day=1) - timedelta(days=1)
+
+
+def frame_of_everybody(portfolio: Portfolio, day: date, most: int = MOST_ACCOUNTS) -> FeatureFrame:
+    """Features of current and overdue accounts alike; of a portfolio larger than ``most``, of a stable draw of its customers.
+
+    The draw stands before the feature query (temporary views hide the tables of the same names), so that it costs what its
+    accounts cost.
+    """
+    connection = portfolio.connection
+    customers = connection.execute("SELECT account_id, customer_id FROM accounts").df()
+    if len(customers) <= most:
+        return build(portfolio, day, min_dpd=0)
+    drawn = customers[is_held_out(customers["customer_id"], most / len(customers), salt="early warning")]
+    connection.register("drawn_customers", drawn)
+    [(database,)] = connection.execute("SELECT current_database()").fetchall()
+    try:
+        for name, contract in contracts().items():
+            key = "account_id" if "account_id" in contract.columns else "customer_id"
+            rows = f"SELECT * FROM {quoted(database)}.main.{quoted(name)} WHERE {key} IN (SELECT {key} FROM drawn_customers)"  # noqa: S608  contract names
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {rows}")
+        return build(portfolio, day, min_dpd=0)
+    finally:
+        for name in contracts():
+            connection.execute(f"DROP VIEW IF EXISTS temp.{quoted(name)}")
+        connection.unregister("drawn_customers")
 
 
 def rows_of(

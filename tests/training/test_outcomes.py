@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.features.builder import build
 from scoring.portfolio.reading import SMALLEST, portfolio_from_tables, read_portfolio
 from scoring.scores.outcomes import EARLY_WARNING, OUTCOMES
 from scoring.scores.targets import TargetDefinition
 from training import early_warning as early
-from training.outcomes import FittedOutcomes, days_of, fit_outcomes, judged
+from training.outcomes import FittedOutcomes, days_of, fit_outcomes, frame_of_everybody, judged
 from training.recipe import read_recipe
 from training.simulator import simulate
 from training.snapshots import default_days
@@ -129,3 +130,12 @@ def test_calibration_bands_hold_everybody_once() -> None:
     table = pd.DataFrame({"predicted": np.linspace(0, 1, 37), "seen": np.arange(37) % 2 * 1.0})
     bands = early.calibration(table)
     assert bands["n"].sum() == 37 and bands["predicted"].is_monotonic_increasing
+
+
+def test_a_draw_of_customers_has_the_features_they_have_among_everybody() -> None:
+    portfolio, day = read_portfolio(ROOT / "data" / "sample", threads=1), date(2025, 4, 30)
+    everybody, drawn = build(portfolio, day, min_dpd=0), frame_of_everybody(portfolio, day, most=12)
+    inside = everybody.positions["account_id"].isin(drawn.positions["account_id"]).to_numpy()
+    assert 0 < len(drawn) < len(everybody)
+    np.testing.assert_array_equal(everybody.values[inside], drawn.values)
+    assert len(build(portfolio, day, min_dpd=0)) == len(everybody)  # the portfolio is whole again
