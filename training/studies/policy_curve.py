@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def world_rows(asked: argparse.Namespace, world: str) -> list[Row]:
     """One row a size of the log."""
     trained = _simulated(asked.data, world, asked.training_accounts, asked.seed, with_truth=False)
-    tested = _simulated(asked.data, world, asked.accounts, asked.seed + 1_000, with_truth=True)
+    tested = _simulated(asked.data, world, asked.accounts, asked.test_seed, with_truth=True)
     portfolio, recipe = read_portfolio(trained, threads=1), read_recipe(None)
     definition: TargetDefinition = recipe.definition(portfolio.currency)
     days, last = default_days(portfolio, definition, TRAINING_DAYS - 1)
@@ -108,7 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=int, default=8, help="at most so many disjoint draws of a size")
     parser.add_argument("--accounts", type=int, default=12_000, help="of the portfolio that is judged")
     parser.add_argument("--training-accounts", type=int, default=16_000)
-    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--seed", type=int, default=11, help="of the portfolio that is trained on")
+    parser.add_argument("--test-seed", type=int, default=1_011, help="of the portfolio that is judged: other people")
     parser.add_argument("--data", type=Path, default=Path("data/local/policy_curve"), help="simulated folders, kept")
     parser.add_argument("--out", type=Path, default=None, help="folder for the table as Markdown and CSV")
     return parser
