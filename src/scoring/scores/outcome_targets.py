@@ -81,6 +81,15 @@ def standing_after(portfolio: Portfolio, frame: FeatureFrame, days: int, definit
     -------
     DataFrame, one row per account of the frame, in its order
         ``dpd`` (float, NaN where the account is not there any more), ``is_charged_off`` (bool, sold included).
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> standing_after(small, frame, 5, soon).to_dict("records")
+    [{'dpd': 0.0, 'is_charged_off': False}]
     """
     seen_on = refuse_open_window(portfolio, frame.as_of, days, definition)
     connection = portfolio.connection
@@ -110,6 +119,15 @@ def roll_and_cure(portfolio: Portfolio, frame: FeatureFrame, definition: TargetD
     -------
     DataFrame, one row per account
         ``roll`` and ``cure``, 0.0 or 1.0; NaN where the account is not there any more.
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> roll_and_cure(small, frame, soon).to_dict("records")
+    [{'roll': 0.0, 'cure': 1.0}]
     """
     later = standing_after(portfolio, frame, definition.horizon_days, definition)
     dpd, gone = later["dpd"].to_numpy(), later["is_charged_off"].to_numpy()
@@ -127,7 +145,19 @@ def three_months_late(portfolio: Portfolio, frame: FeatureFrame, definition: Tar
     -------
     array (n_accounts,)
         0.0 or 1.0; NaN where the account is not there any more on the last mark.
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> three_months_late(small, frame, soon)
+    Traceback (most recent call last):
+    ...
+    scoring.errors.WindowStillOpenError: What happened in the 90 days after 2025-03-20 is known only after 2025-06-20, and the extract is of 2025-04-01. Choose an earlier as_of or load a newer extract.
     """
+    refuse_open_window(portfolio, frame.as_of, EARLY_WARNING_DAYS, definition)
     reached = np.zeros(len(frame), dtype=bool)
     for days in EARLY_WARNING_MARKS:
         later = standing_after(portfolio, frame, days, definition)
@@ -148,6 +178,15 @@ def self_cure(portfolio: Portfolio, frame: FeatureFrame, definition: TargetDefin
     -------
     DataFrame, one row per account
         ``self_cure`` (0.0 or 1.0, NaN where contacted first), ``weight`` (1 to 10).
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> self_cure(small, frame, soon).to_dict("records")
+    [{'self_cure': 0.0, 'weight': 1.0}]
     """
     seen_on = refuse_open_window(portfolio, frame.as_of, definition.horizon_days, definition)
     when = _windowed(portfolio, frame, _SELF_CURE, definition.horizon_days, seen_on)
@@ -203,6 +242,15 @@ def promise_kept(portfolio: Portfolio, frame: FeatureFrame, definition: TargetDe
     -------
     array (n_accounts,)
         0.0 or 1.0; NaN where no promise was made or the promise is still open.
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> promise_kept(small, frame, soon)
+    array([nan])
     """
     refuse_open_window(portfolio, frame.as_of, definition.horizon_days, definition)
     numbers = {
@@ -224,6 +272,15 @@ def reached(portfolio: Portfolio, frame: FeatureFrame, definition: TargetDefinit
     -------
     array (n_accounts,)
         0.0 or 1.0; NaN where the channel was not tried.
+
+    Examples
+    --------
+    >>> from scoring.features.builder import build
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> small, soon = portfolio_from_tables(SMALLEST), TargetDefinition(horizon_days=5, posting_lag_days=2)
+    >>> frame = build(small, date(2025, 3, 20), min_dpd=0)
+    >>> reached(small, frame, soon, Channel.SMS)
+    array([nan])
     """
     seen_on = refuse_open_window(portfolio, frame.as_of, definition.horizon_days, definition)
     direction = "inbound" if channel is Channel.ONLINE_CS else "outbound"
