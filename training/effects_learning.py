@@ -1,22 +1,17 @@
-"""From a portfolio to its channel effects: matured decisions, the logged score at each by models that never saw the customer, the fit."""
+"""What a fit of channel effects starts from: the dated prior, and the logged score at each decision by models that never saw the customer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.portfolio.reading import Portfolio
-from scoring.scores.effects import LearnedEffects, prior_effects
 from scoring.scores.scores import channel_effects
-from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import Channel
-from training.effects import fit_effects
-from training.effects_data import MAX_DAYS, MAX_ROWS, LoggedDecisions, logged_decisions
+from training.effects_data import LoggedDecisions
 from training.effects_fit import Floats
 from training.fitting import fit_scores
 from training.recipe import Recipe
@@ -24,8 +19,6 @@ from training.snapshots import Snapshot
 
 FOLDS: Final = 3
 """Turns of fitting the logged score without a share of the customers."""
-
-Progress = Callable[[str], None]
 
 
 def prior_shifts() -> dict[Channel, float]:
@@ -37,49 +30,6 @@ def prior_shifts() -> dict[Channel, float]:
     0.3
     """
     return {channel: effect.shift for channel, effect in channel_effects().items()}
-
-
-def learn_effects(
-    portfolio: Portfolio,
-    snapshots: Sequence[Snapshot],
-    recipe: Recipe,
-    definition: TargetDefinition,
-    *,
-    until: date | None = None,
-    max_days: int = MAX_DAYS,
-    max_rows: int = MAX_ROWS,
-    progress: Progress = lambda message: None,
-) -> LearnedEffects:
-    """Learn the effects of a portfolio's contacts; its prior where it has no log of decisions.
-
-    Parameters
-    ----------
-    portfolio : Portfolio
-    snapshots : sequence of Snapshot
-        The training days on which the logged score is fitted, held-out customers left out.
-    recipe : Recipe
-        How the logged score is fitted.
-    definition : TargetDefinition
-    until : date, optional
-        Decisions whose window closes after this day are left out: the test day, when the effects are to be judged.
-    max_days, max_rows : int
-        See `training.effects_data.logged_decisions`.
-    progress : callable
-
-    Returns
-    -------
-    LearnedEffects
-    """
-    decisions = logged_decisions(
-        portfolio, definition, until=until, max_days=max_days, max_rows=max_rows, progress=progress
-    )
-    if decisions is None:
-        return prior_effects(prior_shifts())
-    customers = pd.concat([one.frame.positions["customer_id"] for one in snapshots])
-    # Customers held out of training are held out of the log too.
-    decisions = decisions.take(decisions.rows["customer_id"].isin(customers).to_numpy())
-    progress(f"logged score of {len(decisions):,} decisions")
-    return fit_effects(decisions, crossed_margins(snapshots, decisions, recipe)[0], prior_shifts())
 
 
 def crossed_margins(
