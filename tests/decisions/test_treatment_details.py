@@ -144,3 +144,17 @@ def test_the_sample_account_with_a_signed_plan_and_the_one_in_hardship_are_held_
     assert when.plans.stops_collection.tolist() == frame.positions["is_on_kept_plan"].tolist()
     assert not np.isfinite(held.values[held.reasons != ""]).any()
     assert (held.treatments[held.reasons == "grace_hold"] == "grace_hold").all()
+
+
+def test_debt_is_beyond_means_where_the_middle_of_what_is_payable_neither_cures_nor_pays_it_off_in_half_a_year():
+    found, _ = details_of("plan_offer", "agent_call")
+    portfolio = read_portfolio(SAMPLE)
+    positions = build(portfolio, AS_OF).positions
+    cure = positions["cure_amount_cents"].to_numpy()
+    middle = (cure * 0.4).astype(np.int64)
+
+    beyond = (middle < cure) & (positions["balance_cents"].to_numpy() > 6 * middle)
+
+    known = found.eligibility.tests[:, TESTS.index("evidence_sufficient")] == 2
+    assert ((found.eligibility.tests[:, TESTS.index("debt_beyond_means")] == 2) == (beyond & known)).all()
+    assert (beyond & known).any()

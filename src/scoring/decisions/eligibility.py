@@ -98,7 +98,7 @@ def art_70(
     positions : DataFrame
         ``balance_cents``, ``is_disputed``, ``is_deceased``, as in a feature frame.
     scored : DataFrame
-        ``evidence``, ``w_none``, ``payable_high_cents``, ``cure_amount_cents``, as in ``scores.parquet``.
+        ``evidence``, ``w_none``, ``payable_mid_cents``, ``cure_amount_cents``, as in ``scores.parquet``.
     terms : DataFrame
         The result of `scoring.decisions.plan_terms.plan_terms`.
 
@@ -107,9 +107,9 @@ def art_70(
     Eligibility
     """
     numbers = house_numbers("plan_terms")
-    high = scored["payable_high_cents"].to_numpy(dtype=np.int64)
+    payable = scored["payable_mid_cents"].to_numpy(dtype=np.int64)
     debt = positions["balance_cents"].to_numpy(dtype=np.int64)
-    beyond = (high < scored["cure_amount_cents"].to_numpy()) & (debt > high * numbers.whole("reference_months"))
+    beyond = (payable < scored["cure_amount_cents"].to_numpy()) & (debt > payable * numbers.whole("reference_months"))
     shown_by = willingness_shown_by(events, numbers.whole("shown_willingness_days"))
     known = scored["evidence"].to_numpy() == str(Evidence.SUFFICIENT)
     never_asked = (shown_by == "") & ~np.isin(["promises", "contacts"], list(events.observed)).all()
