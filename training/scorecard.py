@@ -117,7 +117,7 @@ def payable_bands(ability: Floats, share: Floats, coverage: float) -> tuple[Paya
     Examples
     --------
     >>> payable_bands(np.full(101, 0.5), np.linspace(0.0, 1.0, 101), 0.8)
-    (PayableBand(up_to=1.0, low=0.09, mid=0.5, high=0.91),)
+    (PayableBand(up_to=1.0, low=0.1, mid=0.5, high=0.91),)
     """
     n_bands = int(np.clip(len(ability) // SMALLEST_PAYABLE_BAND, 1, PAYABLE_BANDS))
     ends = np.unique(np.quantile(ability, np.arange(1, n_bands) / n_bands, method="higher"))
@@ -128,14 +128,20 @@ def payable_bands(ability: Floats, share: Floats, coverage: float) -> tuple[Paya
 
 
 def _outward(share: Floats, tail: float) -> tuple[float, float, float]:
-    """Low, middle and high of a band, taken one row outwards: as many rows as a new one could fall beyond."""
+    """Low, middle and high of a band, taken one row outwards: as many rows as a new one could fall beyond.
+
+    Where many paid in full nobody lies above: what the upper tail leaves unused goes to the lower one, so that the interval is no
+    wider than it must be.
+    """
     n = len(share)
     in_order = np.sort(share)
-    low, high = int(np.floor(tail * (n + 1))) - 1, int(np.ceil((1.0 - tail) * (n + 1))) - 1
+    high = min(int(np.ceil((1.0 - tail) * (n + 1))) - 1, n - 1)
+    above = int((share > in_order[high]).sum())
+    low = int(np.floor(2 * tail * (n + 1))) - above - 1
     return (
         round(float(in_order[max(low, 0)]), 4),
         round(float(np.median(in_order)), 4),
-        round(float(in_order[min(high, n - 1)]), 4),
+        round(float(in_order[high]), 4),
     )
 
 

@@ -166,7 +166,7 @@ def test_the_payable_interval_holds_the_share_it_promises_on_new_payers(fitted: 
     scored = challenger_scores(fitted, fresh)
     paid = fresh.targets["ability"] * scored["cure_amount_cents"]
     inside = (paid >= scored["payable_low_cents"] - 5) & (paid <= scored["payable_high_cents"] + 5)
-    assert 0.75 <= inside[paid.notna()].mean() <= 0.95  # above 0.80 where many pay in full: the top cannot be cut finer
+    assert 0.76 <= inside[paid.notna()].mean() <= 0.86
 
 
 def test_a_column_of_one_value_says_nothing() -> None:
