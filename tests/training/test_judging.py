@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from scoring.errors import BadRequestError
 from training.evaluation import evaluation_table, intervals, metrics, resampled
 from training.gates import GATES, gate_findings
+from training.plots import roll_shares
 from training.promotion import circumstances
 from training.report.drift import bands_of, stability_index
 from training.report.fairness import Compared, as_facts, fairness, verdict_of
@@ -302,3 +303,13 @@ def test_a_page_holds_its_pictures_and_needs_no_other_file() -> None:
     html = page("# Title\n\n| a | b |\n| --- | --- |\n| 1 | <2> |\n\n![x](plots/x.png)\n", {"plots/x.png": b"PNG"})
     assert "<table>" in html and "&lt;2&gt;" in html and "data:image/png;base64,UE5H" in html
     assert "http" not in html and 'src="plots' not in html
+
+
+def test_roll_rates_say_where_every_account_of_a_bucket_went() -> None:
+    before = pd.DataFrame({"account_id": list("abcd"), "dpd": [5, 10, 40, 0]})
+    after = pd.DataFrame({"account_id": list("bcd"), "dpd": [40, 3, 1]})
+
+    told = roll_shares(before, after)
+
+    assert (told["from"], told["n"]) == (["M1", "M2"], [2, 1])
+    assert told["share"].tolist() == [[0.5, 0, 0.5, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]]

@@ -165,6 +165,7 @@ def fairness(facts: Mapping[str, Any]) -> Figure:
         title="help and pressure by protected group, same bucket and amount",
         xlabel="rate of the group over the reference",
     )
+    axes.set_ylim(-0.6, len(groups) - 0.4)
     axes.set_xscale("log")
     axes.set_xlim(0.4, 3.0)
     axes.set_xticks([0.5, 0.8, 1, 1.25, 2, 3], ["0.5", "0.8", "1", "1.25", "2", "3"])
