@@ -33,7 +33,7 @@ from scoring.scores.scores import score
 from scoring.vocabulary import Evidence, Segment
 from training.snapshots import is_held_out
 from training.studies.ceilings import ACCOUNTS, DATA, SEED, simulated
-from training.studies.judging import Judge, judges
+from training.studies.judging import Judge, judges, publish
 
 matplotlib.use("Agg")
 
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = curves(simulated(asked.data, asked.world, asked.accounts, asked.seed), asked.recipe)
     print(_table(found))
     if asked.out is not None:
-        asked.out.with_suffix(".md").write_text(_table(found) + "\n", encoding="utf-8")
+        publish(asked.out.with_suffix(".md"), _table(found))
         picture(found).savefig(asked.out.with_suffix(".png"), dpi=100)
     fell = falls(found)
     print(*(fell or ["No share falls."]), sep="\n", file=sys.stderr)

@@ -21,7 +21,7 @@ import pandas as pd
 from training.simulator.parameters import worlds
 from training.simulator.simulate import simulate
 from training.studies.ceiling_figures import Figure, figures_of
-from training.studies.judging import judged
+from training.studies.judging import judged, publish
 
 GATED: Final = ("base", "nonlogit")
 ACCOUNTS: Final = 20_000
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures[world], sizes[world] = figures_of(table), len(table)
         print("\n".join(_world(world, figures[world], sizes[world])), flush=True)
         if asked.out is not None:
-            asked.out.write_text(report(figures, sizes), encoding="utf-8")
+            publish(asked.out, report(figures, sizes))
     missed = [f"{world}: {each.name}" for world in GATED for each in figures.get(world, []) if not each.is_met]
     print(f"{len(missed)} aims of gated worlds missed.", *missed, sep="\n", file=sys.stderr)
     return int(bool(missed))
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--recipe", type=Path, help="default: the pipeline's")
     parser.add_argument("--data", type=Path, default=DATA, help="where simulated folders are kept and reused")
-    parser.add_argument("--out", type=Path, help="write the tables as Markdown")
+    parser.add_argument("--out", type=Path, help="Markdown file to publish the tables in, below its mark")
     return parser
 
 

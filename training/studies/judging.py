@@ -29,6 +29,24 @@ TURNS: Final = (0, 3, 6)
 """Turns of the pipeline's rotation whose held-out customers do not overlap: together nine customers in ten."""
 
 
+FIGURES_BELOW: Final = "<!-- The study writes what follows. -->"
+
+
+def publish(path: Path, text: str) -> None:
+    """Put a study's figures into its Markdown file, below the mark; what somebody wrote above it stays.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "study.md"
+    >>> _ = path.write_text(f"By hand.\\n{FIGURES_BELOW}\\nold\\n")
+    >>> publish(path, "new")
+    >>> path.read_text().splitlines()
+    ['By hand.', '<!-- The study writes what follows. -->', '', 'new']
+    """
+    above = path.read_text(encoding="utf-8").partition(FIGURES_BELOW)[0] if path.is_file() else ""
+    path.write_text(f"{above}{FIGURES_BELOW}\n\n{text.rstrip()}\n", encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Trainable:
     """A simulated folder ready to train on: snapshots of the training days and of the truth's day."""
