@@ -1,4 +1,4 @@
-"""What a fit of channel effects starts from: the dated prior, and the logged score at each decision by models that never saw the customer."""
+"""What a fit of channel effects starts from: the dated prior, and the logged score by models that never saw the customer."""
 
 from __future__ import annotations
 

@@ -16,9 +16,10 @@ from scoring.scores.effects import LearnedEffects, prior_effects
 from scoring.scores.log_odds import probability
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
-from training.effects import fit_effects, propensity_balance
+from training.effects import fit_effects
 from training.effects_data import ACTIONS, LoggedDecisions, logged_decisions
 from training.effects_learning import prior_shifts
+from training.effects_trust import propensity_balance
 from training.simulator.contrast import matured_decisions
 from training.simulator.simulate import simulate
 
