@@ -46,7 +46,7 @@ def plan(
     from serving.nightly import run_plan
 
     settings = read_settings()
-    with steps(8, quiet=as_json) as progress:
+    with steps(9, quiet=as_json) as progress:
         run = run_plan(
             folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
             policy=policy, operations_file=operations, threads=settings.threads, progress=progress,

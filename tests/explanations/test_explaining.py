@@ -325,6 +325,19 @@ def test_a_reason_says_how_often_other_references_bring_it_up_and_when_two_are_c
     assert "resampled" not in third and "Close" not in third
 
 
+def test_what_would_soften_is_told_where_it_was_worked_out():
+    would = changed(worked(), softer={"payment_cents": 50_000, "treatment": "reminder"})
+    would_not = changed(worked(), softer={"payment_cents": 0, "treatment": None})
+
+    assert said(would, "softer").splitlines()[0] == (
+        "Worked out for this account: had CNY 500.00 been paid on 1 May 2025, the treatment would have been: Reminder with a way to pay."
+    )
+    assert "none of the payments tried" in said(would_not, "softer")
+    assert "Worked out" not in said(worked(), "softer") and "Worked out" not in said(
+        changed(worked(), softer=None), "softer"
+    )
+
+
 def test_missing_evidence_is_named():
     told = said(
         changed(

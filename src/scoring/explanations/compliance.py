@@ -37,7 +37,7 @@ def compliance_sections(facts: DecisionFacts, wording: Wording) -> tuple[Section
         "when": timing_lines(facts, wording),
         "offer": offer_lines(facts, wording),
         "file": file_lines(facts, wording),
-        "softer": (wording.say(f"softer.{key}") for key in ("hardship", "plan", "dispute", "payment", "general")),
+        "softer": _softer(facts, wording),
         "human": _human(facts, wording),
         "integrity": _integrity(facts, wording),
     }
@@ -230,6 +230,22 @@ def _rules(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
             outcome = wording.name("outcome", verdict.outcome)
             channels = _channels(verdict.channels, wording)
             yield wording.say("rules.verdict", rule=verdict.rule, outcome=outcome, channels=channels)
+
+
+def _softer(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
+    """What was worked out for this account when it was decided, then the general rules."""
+    found = facts.body.get("softer")
+    if found is not None and found["treatment"] is not None:
+        yield wording.say(
+            "softer.would",
+            amount=money(found["payment_cents"], facts.currency, wording),
+            as_of=wording.day(facts.as_of),
+            treatment=wording.name("treatment", found["treatment"]),
+        )
+    elif found is not None:
+        yield wording.say("softer.would_not")
+    for key in ("hardship", "plan", "dispute", "payment", "general"):
+        yield wording.say(f"softer.{key}")
 
 
 def _human(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
