@@ -42,6 +42,8 @@ class CurrentPlan:
         What ``plan.json`` and the pointer to it state.
     prices : mapping of channel to float
         Value of one more contact, minor units.
+    minute_prices : mapping of channel to float
+        Value of one more minute, minor units.
     closed : frozenset of channel
         Channels without capacity on the day.
     policy : mapping
@@ -58,6 +60,7 @@ class CurrentPlan:
     fingerprint: str
     portfolio_folder: Path
     prices: Mapping[Channel, float]
+    minute_prices: Mapping[Channel, float]
     closed: frozenset[Channel]
     policy: Mapping[str, Any]
     decisions: pd.DataFrame
@@ -153,6 +156,7 @@ def _current(
         fingerprint=summary["portfolio"]["fingerprint"],
         portfolio_folder=Path(pointer["portfolio"]),
         prices={channel: float(summary["prices_cents"][str(channel)]) for channel in CONTACT_CHANNELS},
+        minute_prices={channel: float(summary["minute_prices_cents"][str(channel)]) for channel in CONTACT_CHANNELS},
         closed=frozenset(channel for channel in CONTACT_CHANNELS if offered[str(channel)]["offered"] == 0),
         policy=summary["policy"],
         decisions=joined,

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.live import decide_at_prices
+from scoring.decisions.plan import strategy_versions
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, feature_spec_hash, pick
@@ -156,8 +157,9 @@ class Desk:
             shared = request_circumstances(histories, part.lawful, policy, bundle, plan)
             scores = score(bundle, part.frame)
             decided = decide_at_prices(
-                scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful
-            )
+                scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful,
+                minute_prices=plan.minute_prices,
+            )  # fmt: skip
             blocks = record_blocks(decided, scores, bundle, shared, part.lawful, refs=ledger.refs)
             records += _records(blocks, as_of)
             rows += decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
@@ -200,7 +202,11 @@ def request_circumstances(
     histories: Histories, lawful: Lawfulness | None, policy: Policy, bundle: Bundle, plan: CurrentPlan
 ) -> Circumstances:
     """What the decisions of a request share; the run id is a hash of everything that can change one of them."""
-    judged_by = {**policy_facts(lawful, policy.operations), "treatments": treatment_table().version}
+    judged_by = {
+        **policy_facts(lawful, policy.operations),
+        "treatments": treatment_table().version,
+        **strategy_versions(),
+    }
     inputs = [
         RECORD_SCHEMA, "request", histories.fingerprint, histories.as_of.isoformat(), bundle.bundle_id,
         feature_spec_hash(),

@@ -21,9 +21,14 @@ import numpy as np
 import pandas as pd
 
 import scoring
+from scoring.decisions.account_events import account_events
 from scoring.decisions.capacity import Capacity, read_capacity
 from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, read_operations
-from scoring.decisions.plan import Plan, decide, plan_summary
+from scoring.decisions.plan import Plan, decide, plan_summary, strategy_versions
+from scoring.decisions.softer import softer_treatments
+from scoring.decisions.timing import timing
+from scoring.decisions.treatment_details import TreatmentDetails, treatment_details
+from scoring.decisions.treatment_details import versions as detail_versions
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import BadRequestError, BundleError, MissingToolError
 from scoring.features.builder import FeatureFrame, build, feature_spec_hash
@@ -42,13 +47,15 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 PLAN_FILE: Final = "plan.json"
 CURRENT: Final = "current.json"
 QUEUE_COLUMNS: Final = (
-    "rank", "account_id", "treatment", "priority_value_cents", "bucket", "dpd", "past_due_cents", "cure_amount_cents",
+    "rank", "account_id", "treatment", "priority_value_cents", "loss_cents", "waited_days", "bucket", "dpd", "past_due_cents",
+    "cure_amount_cents",
     "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence", "runner_up_channel", "needs_review",
-    "decision_id",
+    "contact_on", "contact_from_hour", "contact_until_hour", "next_review_on", "plan_kind", "plan_instalments",
+    "plan_instalment_cents", "plan_eligibility", "ask_about", "repair", "legal_completeness", "decision_id",
 )  # fmt: skip
 DECISION_COLUMNS: Final = (
     "decision_id", "account_id", "as_of", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
-    "propensity", "explored", "holdout", "needs_review", "reason",
+    "propensity", "explored", "holdout", "needs_review", "reason", "loss_cents", "waited_days",
 )  # fmt: skip
 SMALLEST_FREE_DISK: Final = 1 << 30
 DUCKDB_MEMORY: Final = "1500MB"
@@ -126,7 +133,15 @@ def run_plan(
     )
     progress("plan")
     shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations))
-    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful)
+    events = account_events(portfolio, scores.table["account_id"].to_numpy(dtype=object), as_of)
+    when = timing(events)
+    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful, events=events, when=when)
+    progress("timing and terms")
+    details = treatment_details(
+        events, when, scores, plan.decisions, bundle.definition, waiting=plan.waiting, profile=profile
+    )
+    progress("what would soften")
+    softer = softer_treatments(portfolio, frame, bundle, plan.decisions["treatment"].to_numpy(dtype=object))
     progress("reasons of the rank")
     ranked = rank_reasons(plan, frame, bundle, threads=threads)
     progress("ledger")
@@ -135,11 +150,14 @@ def run_plan(
     with Ledger.open(home / "ledger.db") as ledger:
         stored = ledger.append_batch(
             batch,
-            record_blocks(plan, scores, bundle, shared, lawful, ranked=ranked, refs=ledger.refs),
+            record_blocks(
+                plan, scores, bundle, shared, lawful, details, ranked=ranked, softer=softer, refs=ledger.refs
+            ),
             recorded_at=recorded_at,
         )
     progress("queue files")
-    _publish(plan, scores, {**summary, "ledger": _ledger_facts(stored)}, out, home / "plans" / shared.run_id[:16])
+    told = {**summary, "ledger": _ledger_facts(stored)}
+    _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16])
     _point_at(home, shared.run_id, folder, as_of)
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
@@ -182,7 +200,7 @@ def circumstances(
     limits = {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
     inputs = [
         scoring.__version__, RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
-        treatment_table().version, limits, policy,
+        treatment_table().version, limits, policy, strategy_versions(), detail_versions(),
     ]  # fmt: skip
     run_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return Circumstances(
@@ -190,7 +208,7 @@ def circumstances(
         trigger="plan",
         data_fingerprint=portfolio.fingerprint,
         currency=portfolio.currency,
-        policy={**policy, "treatments": treatment_table().version},
+        policy={**policy, "treatments": treatment_table().version, **strategy_versions(), **detail_versions()},
         environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
     )
 
@@ -221,7 +239,7 @@ def _summary(
             "observed_tables": sorted(portfolio.observed),
         },
         "feature_spec_hash": feature_spec_hash(),
-        "solver": {"method": "deferred acceptance", "bound": "Lagrangian dual at the stated prices"},
+        "solver": {"method": "dual prices by coordinate search, then repair", "bound": "Lagrangian dual at the stated prices"},
         **plan_summary(plan),
     }  # fmt: skip
 
@@ -235,12 +253,14 @@ def _ledger_facts(stored: StoredBatch) -> dict[str, Any]:
     }
 
 
-def _publish(plan: Plan, scores: Scores, summary: dict[str, Any], out: Path, kept: Path) -> None:
+def _publish(
+    plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], out: Path, kept: Path
+) -> None:
     """Write all files beside their place and rename once; the state folder keeps what the service reads."""
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".plan-", dir=out.parent))
     try:
-        _write_files(plan, scores, summary, scratch)
+        _write_files(plan, scores, details, summary, scratch)
         kept.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(prefix=".plan-", dir=kept.parent))
         for name in ("scores.parquet", "decisions.parquet", PLAN_FILE):
@@ -251,10 +271,11 @@ def _publish(plan: Plan, scores: Scores, summary: dict[str, Any], out: Path, kep
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write_files(plan: Plan, scores: Scores, summary: dict[str, Any], place: Path) -> None:
+def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], place: Path) -> None:
     scores.table.to_parquet(place / "scores.parquet", index=False)
     plan.decisions[list(DECISION_COLUMNS)].to_parquet(place / "decisions.parquet", index=False)
-    for channel, queue in queues(plan, scores).items():
+    _with_accounts(plan, details).to_parquet(place / "details.parquet", index=False)
+    for channel, queue in queues(plan, scores, details).items():
         queue.to_parquet(place / f"queue_{channel}.parquet", index=False)
         queue.to_csv(place / f"queue_{channel}.csv", index=False, lineterminator="\n")
     (place / PLAN_FILE).write_text(
@@ -262,9 +283,14 @@ def _write_files(plan: Plan, scores: Scores, summary: dict[str, Any], place: Pat
     )
 
 
-def queues(plan: Plan, scores: Scores) -> dict[str, pd.DataFrame]:
+def _with_accounts(plan: Plan, details: TreatmentDetails) -> pd.DataFrame:
+    """The details of every account under its id: timing, terms, questions, files."""
+    return pd.concat([plan.decisions[["decision_id", "account_id"]], details.table], axis=1)
+
+
+def queues(plan: Plan, scores: Scores, details: TreatmentDetails) -> dict[str, pd.DataFrame]:
     """One table per contact channel in rank order; a channel without work has an empty one."""
-    joined = pd.concat([plan.decisions, scores.table.drop(columns=["account_id", "as_of"])], axis=1)
+    joined = pd.concat([plan.decisions, scores.table.drop(columns=["account_id", "as_of"]), details.table], axis=1)
     ordered = joined.sort_values(["channel", "rank"], kind="stable")
     names = np.asarray(ordered["channel"])
     return {str(c): ordered.loc[names == str(c), list(QUEUE_COLUMNS)].reset_index(drop=True) for c in CONTACT_CHANNELS}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,15 @@ import pandas as pd
 import pytest
 
 from scoring.decisions.capacity import Capacity, capacity_from
-from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.channel_worth import harm_table
 from scoring.decisions.plan import Plan, decide, plan_summary
+from scoring.decisions.strategy import house_strategy
 from scoring.decisions.treatments import treatment_table
-from scoring.features.builder import FeatureFrame
-from scoring.policy.truth import Truth
 from scoring.scores.scores import Scores, channel_effects
 from scoring.scores.targets import TargetDefinition, eligible
-from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel, Evidence, Segment
+from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel
+from tests.decisions.invented_scores import FREE, HOLDS, everything_lawful, flagged, permuted, scored
 
-AS_OF = date(2025, 3, 31)
 DEFINITION = TargetDefinition()
 UNLIMITED = {channel: Capacity() for channel in CONTACT_CHANNELS}
 TIGHT = UNLIMITED | capacity_from(
@@ -32,61 +30,12 @@ TIGHT = UNLIMITED | capacity_from(
         "email": {"contacts": 10},
     }
 )
-HOLDS = ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")
-
-
-def scored(n_accounts: int, seed: int = 0, **columns: Any) -> Scores:
-    """Random scores of some accounts, in order of account id; columns given replace drawn ones."""
-    draw = np.random.default_rng(seed)
-    willing, ability = draw.uniform(0.02, 0.98, n_accounts), draw.uniform(0, 1, n_accounts)
-    owed = draw.integers(0, 3_000_000, n_accounts)
-    positions = pd.DataFrame(
-        {
-            "account_id": [f"A{n:04d}" for n in range(n_accounts)],
-            "dpd": draw.integers(0, 200, n_accounts),
-            "past_due_cents": owed // draw.integers(1, 4, n_accounts),
-            "cure_amount_cents": owed,
-            **{hold: draw.random(n_accounts) < 0.05 for hold in HOLDS},
-        }
-    )
-    segments = [str(segment) for segment in Segment]
-    table = positions[["account_id", "dpd", "past_due_cents", "cure_amount_cents"]].assign(
-        as_of=AS_OF,
-        w_none=willing,
-        ability=ability,
-        segment=draw.choice(segments, n_accounts),
-        evidence=draw.choice([str(state) for state in Evidence], n_accounts, p=[0.8, 0.2]),
-        **{f"w_{c}": np.clip(willing + willing * (1 - willing) * e.shift, 0, 1) for c, e in channel_effects().items()},
-    )
-    for name, column in columns.items():
-        for frame in (positions, table):
-            if name in frame.columns:
-                frame[name] = column
-    return Scores(FeatureFrame(AS_OF, positions, np.empty((n_accounts, 0), dtype=np.float32)), table, {}, {})
-
-
-def permuted(scores: Scores, order: np.ndarray) -> Scores:
-    table = scores.table.iloc[order].reset_index(drop=True)
-    return Scores(scores.frame.take(order), table, {}, {})
+QUIET = replace(house_strategy(), exploration_share=0.0, holdout_share=0.0)
+"""Nothing by chance: for the rules that chance may break."""
 
 
 def planned(scores: Scores, capacity: dict[Channel, Capacity] = TIGHT, **given: Any) -> Plan:
-    return decide(scores, DEFINITION, capacity, run_id="run-1", **given)
-
-
-def lawfulness(n_accounts: int, **changes: Any) -> Lawfulness:
-    """Everything open and reachable, but for what is changed."""
-    shape = (n_accounts, len(CONTACT_CHANNELS))
-    open_to_all = Lawfulness(
-        facts={},
-        open=np.ones(shape, dtype=bool),
-        under_review=np.zeros(shape, dtype=bool),
-        rule_ids=(),
-        tables=np.empty((0, 0, len(CONTACT_CHANNELS)), dtype=np.int8),
-        which=np.zeros(n_accounts, dtype=np.int64),
-        reachable=np.full(shape, int(Truth.TRUE), dtype=np.int8),
-    )
-    return replace(open_to_all, **changes)
+    return decide(scores, DEFINITION, capacity, run_id="run-1", **({"strategy": QUIET} | given))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -94,7 +43,8 @@ def test_no_channel_is_used_beyond_its_capacity_and_a_closed_one_never(seed: int
     plan = planned(scored(400, seed))
 
     assert all(limit is None or plan.used()[channel] <= limit for channel, limit in plan.places.items())
-    assert plan.places[Channel.AGENT_CALL] == 30
+    minutes = plan.worth.minutes[:, CONTACT_CHANNELS.index(Channel.AGENT_CALL)]
+    assert minutes[(plan.decisions["channel"] == "agent_call").to_numpy()].sum() <= 180
     assert plan.used()[Channel.LETTER] == 0
     assert sum(plan.used().values()) > 50
 
@@ -129,7 +79,7 @@ def test_what_may_not_be_worked_is_not_contacted_and_the_reason_says_why(seed: i
     ],
 )
 def test_a_hold_outranks_any_value(hold: str, reason: str):
-    free = dict.fromkeys(HOLDS, False) | {"dpd": 45, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
+    free = FREE | {"dpd": 45, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
     plan = planned(scored(3, **(free | {hold: [False, True, False]})), UNLIMITED)
 
     assert plan.decisions["reason"].tolist()[1] == reason
@@ -137,7 +87,7 @@ def test_a_hold_outranks_any_value(hold: str, reason: str):
 
 
 def test_someone_likely_to_pay_alone_is_left_alone():
-    free = dict.fromkeys(HOLDS, False) | {"dpd": 10, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
+    free = FREE | {"dpd": 10, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
     sure = scored(2, **free, segment="willing_able", evidence="sufficient", w_none=[0.9, 0.89], w_sms=1.0)
     plan = planned(sure, UNLIMITED)
 
@@ -146,18 +96,86 @@ def test_someone_likely_to_pay_alone_is_left_alone():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ranks_are_one_to_n_in_every_channel_by_falling_value(seed: int):
+def test_ranks_are_one_to_n_in_every_channel_by_falling_loss(seed: int):
     plan = planned(scored(400, seed))
 
-    names = [str(channel) for channel in CONTACT_CHANNELS]
     for name, queue in plan.decisions.groupby("channel"):
         if name == "none":
             assert set(queue["rank"]) == {0}
             continue
         worked = queue.sort_values("rank")
-        values = plan.values[worked.index, names.index(str(name))]
         assert worked["rank"].tolist() == list(range(1, len(worked) + 1))
-        assert (np.diff(values) <= 0).all()
+        assert (np.diff(worked["loss_cents"]) <= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_loss_is_the_value_over_the_best_alternative_at_prices(seed: int):
+    plan = planned(scored(300, seed))
+
+    names = [str(channel) for channel in CONTACT_CHANNELS]
+    price = plan.price_of_contact()
+    for row, decision in plan.decisions[plan.decisions["channel"] != "none"].iterrows():
+        mine = names.index(decision["channel"])
+        others = [plan.values[row, c] - price[row, c] for c in range(len(names)) if c != mine]
+        assert decision["loss_cents"] == pytest.approx(plan.values[row, mine] - max(0.0, *others), abs=0.51)
+
+
+def test_who_has_waited_too_long_goes_first_and_the_longest_wait_before_others():
+    scores = scored(
+        60, 3, features={"days_since_outbound": np.where(np.arange(60) < 6, 60 + np.arange(60), 3)},
+        **(FREE | {"dpd": 170}), segment="undetermined", evidence="sufficient",
+    )  # fmt: skip
+    few = {channel: Capacity(contacts=0) for channel in CONTACT_CHANNELS} | {Channel.AGENT_CALL: Capacity(contacts=30)}
+    plan = planned(scores, few)
+
+    worked = plan.decisions[plan.decisions["channel"] == "agent_call"].sort_values("rank")
+    assert set(worked["account_id"].iloc[:3]) == {"A000003", "A000004", "A000005"}
+    assert plan.decisions["waited_days"].tolist()[:7] == [60, 61, 62, 63, 64, 65, 3]
+
+
+def test_without_a_contact_history_nobody_is_said_to_have_waited():
+    assert set(planned(scored(50)).decisions["waited_days"]) == {-1}
+
+
+def test_supported_accounts_are_reached_whatever_others_are_worth_and_take_no_more_than_their_floor_for_it():
+    scores = scored(
+        400,
+        5,
+        **FREE,
+        segment="undetermined",
+        evidence="sufficient",
+        ability=np.where(np.arange(400) < 100, 0.001, 0.9),
+    )
+    few = {channel: Capacity(contacts=0) for channel in CONTACT_CHANNELS} | {Channel.AGENT_CALL: Capacity(contacts=40)}
+    supported = flagged(scores, list(range(100)), "hardship")
+
+    without, with_floor = planned(scores, few), planned(scores, few, events=supported)
+
+    def reached(plan: Plan) -> int:
+        return int((plan.decisions["channel"].iloc[:100] != "none").sum())
+
+    assert (reached(without), reached(with_floor)) == (0, 5)
+    assert with_floor.assignment.prices[-1] < 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gain_cost_and_harm_make_the_value_and_harm_grows_with_recent_contacts(seed: int):
+    contacts = np.arange(300) % 7
+    plan = planned(scored(300, seed, features={"n_outbound_30d": contacts}))
+
+    worth = plan.worth
+    open_cells = np.isfinite(plan.values)
+    assert np.allclose(plan.values[open_cells], (worth.gain() - worth.cost() - worth.harm())[open_cells])
+    assert np.allclose(worth.harm(), (1 + harm_table().growth * contacts)[:, None] * harm_table().base_cents)
+
+
+def test_minutes_follow_the_accounts_own_answers():
+    features = {"call_answer_share_90d": [0.0, 0.5, 1.0, np.nan], "n_calls_30d": 6}
+    plan = planned(scored(4, features=features), UNLIMITED)
+
+    minutes = plan.worth.minutes[:, CONTACT_CHANNELS.index(Channel.AGENT_CALL)]
+    assert (np.diff(minutes[:3]) > 0).all()
+    assert minutes[3] == pytest.approx(channel_effects()[Channel.AGENT_CALL].minutes, abs=0.01)
 
 
 def test_equal_values_are_ranked_by_account_id():
@@ -202,7 +220,7 @@ def test_decision_ids_differ_between_accounts_and_runs():
 def test_a_channel_the_contact_policy_closes_is_never_used(seed: int):
     scores = scored(300, seed)
     is_open = np.random.default_rng(seed).random((300, len(CONTACT_CHANNELS))) < 0.5
-    plan = planned(scores, UNLIMITED, lawful=lawfulness(300, open=is_open))
+    plan = planned(scores, UNLIMITED, lawful=everything_lawful(300, open=is_open))
 
     names = [str(channel) for channel in CONTACT_CHANNELS]
     contacted = plan.decisions[plan.decisions["channel"] != "none"]
@@ -211,9 +229,9 @@ def test_a_channel_the_contact_policy_closes_is_never_used(seed: int):
 
 
 def test_nothing_is_done_and_the_reason_is_told_where_no_channel_is_lawful():
-    free = dict.fromkeys(HOLDS, False) | {"dpd": 10, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
+    free = FREE | {"dpd": 10, "past_due_cents": 10**6, "cure_amount_cents": 10**7}
     closed = np.zeros((4, len(CONTACT_CHANNELS)), dtype=bool)
-    plan = planned(scored(4, **free, w_none=0.5), UNLIMITED, lawful=lawfulness(4, open=closed))
+    plan = planned(scored(4, **free, w_none=0.5), UNLIMITED, lawful=everything_lawful(4, open=closed))
 
     assert set(plan.decisions["channel"]) == {"none"}
     assert set(plan.decisions["reason"]) == {"no_lawful_channel"}
@@ -241,8 +259,8 @@ def test_without_limits_the_plan_is_the_best_possible():
 
 
 def test_the_treatment_is_the_matrix_row_of_segment_and_stage():
-    free = dict.fromkeys(HOLDS, False) | {"past_due_cents": 10**6, "cure_amount_cents": 10**7, "w_none": 0.5}
-    plan = planned(scored(3, **free, segment="unwilling_able", evidence="sufficient", dpd=[5, 60, 120]), UNLIMITED)
+    free = FREE | {"w_none": 0.5, "dpd": [5, 60, 120]}
+    plan = planned(scored(3, **free, segment="unwilling_able", evidence="sufficient"), UNLIMITED)
 
     assert plan.decisions["treatment"].tolist() == ["negotiate", "negotiate", "legal_review"]
 
@@ -266,6 +284,7 @@ def test_the_summary_counts_what_was_used():
     summary = plan_summary(plan)
 
     assert summary["n_accounts"] == 200
-    assert summary["capacities"]["agent_call"] == {"offered": 30, "used": plan.used()[Channel.AGENT_CALL]}
+    assert summary["capacities"]["agent_call"] == {"offered": None, "used": plan.used()[Channel.AGENT_CALL]}
+    assert next(r for r in summary["resources"] if r["name"] == "agent_call minutes")["used"] <= 180
     assert sum(summary["treatments"].values()) == 200
     assert treatment_table().self_cure_above == 0.9

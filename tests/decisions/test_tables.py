@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from scoring.decisions import treatments
-from scoring.decisions.capacity import Capacity, capacity_from, places_by_channel, read_capacity
+from scoring.decisions.capacity import Capacity, capacity_from, contacts_by_channel, read_capacity
 from scoring.decisions.treatments import cells_of, treatment_table, treatments_from
 from scoring.errors import CapacityError, PolicyError
 from scoring.resources import data_folder
@@ -115,9 +115,11 @@ def test_a_malformed_capacity_is_refused(raw: Any, message: str):
 
 
 def test_the_tighter_of_contacts_and_minutes_counts():
-    places = places_by_channel(capacity_from({"agent_call": {"contacts": 7, "minutes": 30}, "sms": {"minutes": 0}}))
-
-    assert (places[Channel.AGENT_CALL], places[Channel.SMS], places[Channel.LETTER]) == (5, 0, None)
+    assert Capacity(contacts=7, minutes=30).places(6.0) == 5
+    assert contacts_by_channel(capacity_from({"agent_call": {"minutes": 30}, "sms": {"minutes": 0}})) == {
+        **dict.fromkeys(CONTACT_CHANNELS),
+        Channel.SMS: 0,
+    }
 
 
 def test_a_channel_without_minutes_is_not_limited_by_minutes():

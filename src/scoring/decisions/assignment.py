@@ -145,7 +145,7 @@ def as_arrays(resources: Sequence[Resource], n_accounts: int, n_options: int) ->
         for option, use in resource.uses.items():
             entry[place, option] = len(scale)
             same = np.ndim(use) == 0
-            scale.append(float(use) if same else 1.0)  # type: ignore[arg-type]
+            scale.append(float(use) if same else 1.0)
             row.append(-1 if same else len(rows))
             if not same:
                 rows.append(np.asarray(use, dtype=np.float64))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
+from scoring.decisions.assignment import Floats, Resource
 from scoring.errors import CapacityError
-from scoring.scores.scores import channel_effects
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 _LIMITS = ("contacts", "minutes")
@@ -130,6 +131,58 @@ def _amount(channel: str, limit: str, value: Any) -> Any:
     )
 
 
-def places_by_channel(capacity: Mapping[Channel, Capacity]) -> dict[Channel, int | None]:
-    """Contacts that fit into each channel's limits, by the expected minutes of one contact."""
-    return {channel: capacity[channel].places(channel_effects()[channel].minutes) for channel in CONTACT_CHANNELS}
+def contacts_by_channel(capacity: Mapping[Channel, Capacity]) -> dict[Channel, int | None]:
+    """Contacts offered by each channel: 0 where it is closed, None where only minutes limit it or nothing does.
+
+    >>> contacts_by_channel(capacity_from({"agent_call": {"minutes": 60}, "sms": {"minutes": 0}}))[Channel.SMS]
+    0
+    """
+    return {channel: 0 if limit.minutes == 0 else limit.contacts for channel, limit in capacity.items()}
+
+
+def resources_of(capacity: Mapping[Channel, Capacity], minutes: Floats) -> list[Resource]:
+    """The limits as the optimiser takes them: contacts and minutes of each channel.
+
+    Parameters
+    ----------
+    capacity : mapping of channel to Capacity
+    minutes : array (n_accounts, n_channels)
+        Expected minutes of one contact.
+
+    Examples
+    --------
+    >>> limits = capacity_from({"agent_call": {"minutes": 60}, "sms": {"contacts": 5}})
+    >>> [(r.name, r.most) for r in resources_of(limits, np.ones((1, len(CONTACT_CHANNELS))))]
+    [('sms contacts', 5.0), ('agent_call minutes', 60.0)]
+    """
+    found = []
+    for place, channel in enumerate(CONTACT_CHANNELS):
+        limit = capacity[channel]
+        contacts = 0 if limit.minutes == 0 else limit.contacts
+        if contacts is not None:
+            found.append(Resource(f"{channel} contacts", {place: 1.0}, float(contacts)))
+        if limit.minutes and minutes[:, place].any():
+            found.append(Resource(f"{channel} minutes", {place: minutes[:, place]}, float(limit.minutes)))
+    return found
+
+
+def less_reserve(resources: Sequence[Resource], share: float) -> list[Resource]:
+    """The limits that the plan may use, when a share of each is kept back for drawn actions.
+
+    Whole contacts of the largest use are kept back, so that what is dealt fits; nothing where not even one does.
+
+    Examples
+    --------
+    >>> limits = [Resource("sms contacts", {0: 1.0}, 200.0), Resource("letter contacts", {6: 1.0}, 10.0)]
+    >>> [resource.most for resource in less_reserve(limits, 0.05)]
+    [190.0, 10.0]
+    """
+    found = []
+    for resource in resources:
+        largest = max((float(np.max(use, initial=0.0)) for use in map(np.asarray, resource.uses.values())), default=0.0)
+        if resource.most is None or largest <= 0:
+            found.append(resource)
+            continue
+        kept = float(np.floor(share * resource.most / largest) * largest)
+        found.append(replace(resource, most=resource.most - kept))
+    return found

@@ -153,7 +153,7 @@ class ChannelWorth:
 
     def harm(self, rows: slice = slice(None)) -> Floats:
         """Expected complaints and broken goodwill."""
-        return self.harm_factor[rows, None] * harm_table().base_cents
+        return np.asarray(self.harm_factor[rows, None] * harm_table().base_cents)
 
     def net(self) -> Floats:
         """Gain less cost less harm."""

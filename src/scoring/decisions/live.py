@@ -13,9 +13,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from scoring.decisions.assignment import NOBODY
+from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.assignment import NOBODY, Assignment, Floats, worth
+from scoring.decisions.channel_worth import channel_worth
+from scoring.decisions.decided import decisions_table
+from scoring.decisions.exploration import Drawn
+from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
-from scoring.decisions.plan import NOT_RANKED, Floats, Plan, decisions_table, taken_value, weigh
+from scoring.decisions.ordering import NOT_RANKED, losses, waited_days
+from scoring.decisions.plan import Plan, priority_base, standing_of, weigh
+from scoring.decisions.strategy import Strategy, house_strategy
+from scoring.decisions.timing import Timing
 from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
@@ -29,6 +37,10 @@ def decide_at_prices(
     *,
     run_id: str,
     lawful: Lawfulness | None = None,
+    minute_prices: Mapping[Channel, float] | None = None,
+    events: AccountEvents | None = None,
+    strategy: Strategy | None = None,
+    when: Timing | None = None,
 ) -> Plan:
     """Decide for each scored account by itself, at given prices.
 
@@ -45,6 +57,10 @@ def decide_at_prices(
         Makes decision ids: the same run gives the same id to the same account.
     lawful : Lawfulness, optional
         What the contact policy leaves open.
+    minute_prices : mapping of channel to float, optional
+        Value of one more minute; an account pays for the minutes it is expected to take.
+    events, strategy, when : optional
+        As for `scoring.decisions.plan.decide`. Nothing is drawn between plans; the holdout is kept.
 
     Returns
     -------
@@ -57,19 +73,53 @@ def decide_at_prices(
     >>> best_at_prices(np.array([[9.0, 6.0], [1.0, -np.inf]]), np.array([5.0, 1.0])).tolist()
     [1, -1]
     """
-    weighed = weigh(scores, definition, lawful)
+    strategy = strategy or house_strategy()
+    worth_of = channel_worth(scores.table, scores.frame)
+    standing = standing_of(scores, strategy, events)
+    weighed = weigh(scores, definition, worth_of, standing.holdout, lawful)
+    weighed, waiting = timed(weighed, when, worth_of, scores)
     weighed.values[:, [channel in closed for channel in CONTACT_CHANNELS]] = -np.inf
+    minute_prices = {channel: (minute_prices or {}).get(channel, 0.0) for channel in CONTACT_CHANNELS}
     asked = np.array([prices[channel] for channel in CONTACT_CHANNELS])
+    asked = asked + np.array(list(minute_prices.values())) * worth_of.minutes
+    left = weighed.values - asked
     chosen = best_at_prices(weighed.values, asked)
-    unranked = np.full(len(chosen), NOT_RANKED, dtype=np.int64)
-    decisions = decisions_table(scores, weighed, chosen, run_id, ranks=unranked, runner_up_by=weighed.values - asked)
-    taken = taken_value(weighed.values, chosen)
+    alone = Drawn(chosen, np.zeros(len(chosen), dtype=bool), np.ones(len(chosen)))
+    decisions = decisions_table(
+        scores,
+        weighed,
+        alone,
+        run_id,
+        priority=priority_base(scores.table),
+        loss=losses(weighed.values, left, chosen),
+        ranks=np.full(len(chosen), NOT_RANKED, dtype=np.int64),
+        waited=waited_days(scores.frame.positions, scores.frame),
+        runner_up_by=left,
+    )
     places: dict[Channel, int | None] = {channel: 0 if channel in closed else None for channel in CONTACT_CHANNELS}
-    return Plan(decisions, weighed.values, places, dict(prices), taken, taken)
+    value = float(worth(weighed.values, chosen).sum())
+    nothing_limited = Assignment(chosen, np.zeros(0), np.zeros(0), value, value)
+    return Plan(
+        decisions,
+        weighed.values,
+        worth_of,
+        places,
+        dict(prices),
+        minute_prices,
+        (),
+        nothing_limited,
+        strategy,
+        waiting,
+    )
 
 
 def best_at_prices(values: Floats, prices: Floats) -> npt.NDArray[np.int64]:
     """The channel of each account whose value exceeds its price by most; `NOBODY` where none does.
+
+    Parameters
+    ----------
+    values : array (n_accounts, n_channels)
+    prices : array (n_channels,) or (n_accounts, n_channels)
 
     Examples
     --------

@@ -16,7 +16,17 @@ from typing import Final
 
 import numpy as np
 
-from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, Uses, as_arrays, best_options, worth
+from scoring.decisions.assignment import (
+    NOBODY,
+    Assignment,
+    Floats,
+    Places,
+    Resource,
+    Uses,
+    as_arrays,
+    best_options,
+    worth,
+)
 from scoring.decisions.dual_prices import best_left, pay, price_alone, price_of
 from scoring.decisions.repair import fill, rotate, settle
 
@@ -28,11 +38,10 @@ SAMPLE: Final = 50_000
 MOST_FILL_ROUNDS: Final = 20
 ROTATION_WORK: Final = 40_000_000
 """Cells looked at for rotations at most: exact for small instances, bounded for large ones."""
+MOST_ROTATIONS: Final = 5_000
 
 
-def solve(
-    values: Floats, resources: Sequence[Resource] = (), *, nothing: Floats | None = None
-) -> Assignment:
+def solve(values: Floats, resources: Sequence[Resource] = (), *, nothing: Floats | None = None) -> Assignment:
     """Assign at most one option to each account so that the sum of values is as large as the resources allow.
 
     Parameters
@@ -48,7 +57,7 @@ def solve(
     Returns
     -------
     Assignment
-        Ties go to the earlier account and the earlier option. No limit is exceeded. A floor out of reach is met as far as
+        Ties are settled by the order of accounts and options, always in the same way. No limit is exceeded. A floor out of reach is met as far as
         lawful options go.
 
     Examples
@@ -167,19 +176,23 @@ def _highest(values: Floats, uses: Uses, nothing: Floats) -> Floats:
     return np.asarray(4.0 * spread / smallest)
 
 
-def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices: Floats) -> tuple[Places, Floats, Floats]:
+def _repaired(
+    values: Floats, left: Floats, uses: Uses, nothing: Floats, prices: Floats
+) -> tuple[Places, Floats, Floats]:
     """The best options at prices, made to fit, filled up, and improved; and what one more place of each option is worth."""
     chosen = best_options(left, nothing)
     used = np.array([_use_now(uses, resource, chosen).sum() for resource in range(len(prices))]).reshape(len(prices))
-    shared = (uses.entry, uses.scale, uses.row, uses.table, uses.most)
-    no_floors = np.zeros(len(prices))
+    arrays = (uses.entry, uses.scale, uses.row, uses.table)
+    shared = (*arrays, uses.most)
+    # Floors first, as if what is open had room; who then is too many leaves, those of a floor last.
+    no_limits, no_floors = np.where(uses.most > 0, np.inf, 0.0), np.zeros(len(prices))
+    for resource in np.flatnonzero(used < uses.least):
+        turns = _least_loss(left, uses, nothing, chosen, int(resource), is_short=True)
+        settle(left, nothing, *arrays, no_limits, uses.least, used, chosen, *turns, resource, True)
     for floors in (uses.least, no_floors):
         for resource in np.flatnonzero(used > uses.most * (1 + 1e-9)):
-            order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=False)
-            settle(left, nothing, *shared, floors, used, chosen, *order, resource, False)
-    for resource in np.flatnonzero(used < uses.least):
-        order = _least_loss(left, uses, nothing, chosen, int(resource), is_short=True)
-        settle(left, nothing, *shared, uses.least, used, chosen, *order, resource, True)
+            turns = _least_loss(left, uses, nothing, chosen, int(resource), is_short=False)
+            settle(left, nothing, *shared, floors, used, chosen, *turns, resource, False)
     for _ in range(MOST_FILL_ROUNDS):
         moved = 0
         for option in _with_room(values, uses, used, prices):
@@ -188,7 +201,7 @@ def _repaired(values: Floats, left: Floats, uses: Uses, nothing: Floats, prices:
         if not moved:
             break
     smallest_gain = 1e-12 * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    most_rounds, one_more = max(ROTATION_WORK // values.size, 20), np.zeros(values.shape[1])
+    most_rounds, one_more = min(max(ROTATION_WORK // values.size, 20), MOST_ROTATIONS), np.zeros(values.shape[1])
     rotate(values, nothing, *shared, uses.least, used, chosen, most_rounds, smallest_gain, one_more)
     return chosen, used, one_more
 

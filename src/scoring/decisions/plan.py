@@ -1,35 +1,44 @@
-"""One plan for all accounts: the default rule P(1-P) x A x D, the treatment matrix, capacities, and an order per channel.
+"""One plan for all accounts: guards, then value, then capacity, then chance, then an order per channel.
 
-The value of a channel for an account is its prior effect on the log-odds times P(1-P) x A x D, less its cost; `none` is always
-there at value 0. An account takes the best channel that its treatment suits and that has a place left. Everything is by
-column, ties fall to the smaller account id, and the same input gives the same plan.
+The value of a channel for an account is gain less cost less harm (`scoring.decisions.channel_worth`); `none` is always there at
+value 0. The optimiser gives each account at most one channel so that the sum of values is as large as capacities allow, at prices
+that also decide between plans. Then a share of accounts is drawn inside the lawful set. Everything is by column, ties fall to the
+smaller account id, and the same input gives the same plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from scoring.decisions.assignment import NOBODY, assign, bound, prices
-from scoring.decisions.capacity import Capacity, places_by_channel
+from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
+from scoring.decisions.capacity import Capacity, contacts_by_channel, less_reserve, resources_of
+from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
+from scoring.decisions.decided import Weighed, decisions_table
+from scoring.decisions.exploration import Bools, draw, held_out
+from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.optimiser import solve
+from scoring.decisions.ordering import losses, ranks, waited_days, waited_too_long
+from scoring.decisions.payday import Waiting
+from scoring.decisions.strategy import Strategy, house_strategy
+from scoring.decisions.timing import Timing
 from scoring.decisions.treatments import cells_of, treatment_table
 from scoring.policy.truth import Truth
-from scoring.scores.scores import Scores, channel_effects
+from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition, eligible
-from scoring.vocabulary import CONTACT_CHANNELS, Channel, Segment, Treatment
+from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel, Segment, Treatment
 
 RULE: Final = "P(1-P) x A x D"
-NOT_RANKED: Final = 0
-
-Floats = npt.NDArray[np.float64]
+SUPPORT: Final = "support contacts"
+"""The floor of contacts with supported customers, as a resource."""
+UNABLE: Final = (str(Segment.WILLING_UNABLE), str(Segment.UNWILLING_UNABLE))
 
 
 @dataclass(frozen=True)
@@ -40,33 +49,62 @@ class Plan:
     ----------
     decisions : DataFrame, one row per account
         The columns of ``decisions.parquet``: ``decision_id``, ``account_id``, ``as_of``, ``channel``, ``treatment``, ``rank``
-        (from 1 inside its channel, 0 for ``none``), ``priority_value_cents``, ``runner_up_channel``, ``propensity``,
-        ``explored``, ``holdout``; ``needs_review``, where a person decides first; ``reason``, why nothing is done.
+        (from 1 inside its channel, 0 for ``none``), ``priority_value_cents``, ``loss_cents`` (what would be lost if the contact
+        were not made), ``waited_days`` (-1: not known), ``runner_up_channel``, ``propensity``, ``explored``, ``holdout``;
+        ``needs_review``, where a person decides first; ``reason``, why nothing is done.
     values : array (n_accounts, n_channels)
-        Net value of each contact channel in minor units; ``-inf`` where it is not suitable.
+        Net value of each contact channel in minor units; ``-inf`` where it is not possible.
+    worth : ChannelWorth
+        Gain, cost, harm and minutes behind the values.
     places : dict of channel to int or None
-    prices : dict of channel to float
-        Value of one more contact, minor units.
-    value_cents, bound_cents : float
-        Value of the plan, and what no plan under these capacities can exceed.
+        Contacts offered; 0 for a closed channel, None where minutes or nothing limits it.
+    prices, minute_prices : dict of channel to float
+        Value of one more contact, and of one more minute, minor units.
+    resources : tuple of Resource
+        The limits and floors, reserve for drawn actions included.
+    assignment : Assignment
+        The optimiser's answer, before chance.
+    strategy : Strategy
+    waiting : Waiting or None
+        Who waits for the usual payment day; None where no timing was known.
     """
 
     decisions: pd.DataFrame
     values: Floats
+    worth: ChannelWorth
     places: dict[Channel, int | None]
     prices: dict[Channel, float]
-    value_cents: float
-    bound_cents: float
+    minute_prices: dict[Channel, float]
+    resources: tuple[Resource, ...]
+    assignment: Assignment
+    strategy: Strategy
+    waiting: Waiting | None = None
+
+    @property
+    def value_cents(self) -> float:
+        """Value of the plan, before chance changes some of it."""
+        return self.assignment.value
+
+    @property
+    def bound_cents(self) -> float:
+        """What no plan under these capacities, less the reserve for chance, can exceed."""
+        return self.assignment.bound
 
     @property
     def gap(self) -> float:
         """How far the plan may be below the best possible, as a share of the bound."""
-        return 0.0 if self.bound_cents <= 0 else max(0.0, (self.bound_cents - self.value_cents) / self.bound_cents)
+        return self.assignment.gap
 
     def used(self) -> dict[Channel, int]:
         """Contacts used per channel."""
         counts = self.decisions["channel"].value_counts()
         return {channel: int(counts.get(str(channel), 0)) for channel in CONTACT_CHANNELS}
+
+    def price_of_contact(self, rows: slice = slice(None)) -> Floats:
+        """What a place in each channel costs each account: its contact and its expected minutes."""
+        contact = np.array([self.prices[channel] for channel in CONTACT_CHANNELS])
+        minute = np.array([self.minute_prices[channel] for channel in CONTACT_CHANNELS])
+        return np.asarray(contact + minute * self.worth.minutes[rows])
 
 
 def priority_base(scores: pd.DataFrame) -> Floats:
@@ -82,67 +120,82 @@ def priority_base(scores: pd.DataFrame) -> Floats:
     return np.asarray(p * (1.0 - p) * ability * owed)
 
 
-def channel_values(scores: pd.DataFrame) -> Floats:
-    """Net value of each contact channel: (w_channel - w_none) x A x D less its cost, ``-inf`` where the matrix leaves it out."""
-    effects = [channel_effects()[channel] for channel in CONTACT_CHANNELS]
-    gain = np.stack(
-        [scores[f"w_{channel}"].to_numpy() - scores["w_none"].to_numpy() for channel in CONTACT_CHANNELS], axis=1
-    )
-    at_stake = (scores["ability"] * scores["cure_amount_cents"]).to_numpy(dtype=np.float64)
-    net = gain * at_stake[:, None] - np.array([effect.cost_cents for effect in effects], dtype=np.float64)
-    suitable = treatment_table().suitable[cells_of(scores)] > 0
-    return np.where(suitable, net, -np.inf)
-
-
 @dataclass(frozen=True)
-class Weighed:
-    """What may be done for each account and what it is worth, before capacity.
+class Standing:
+    """Whom the strategy treats apart.
 
     Attributes
     ----------
-    values : array (n_accounts, n_channels)
-        Net value of each contact channel in minor units; ``-inf`` where it is not suitable, not lawful or not to be done.
-    treatments : array (n_accounts,) of str
-    idle_reasons : array (n_accounts,) of str
-        Why nothing is done whatever the capacity; empty where something may be.
-    under_review : array (n_accounts, n_channels) of bool
-        Channels where a person decides first.
+    protected, supported, holdout : array (n_accounts,) of bool
+        A flag of one account holds for all accounts of the customer.
     """
 
-    values: Floats
-    treatments: npt.NDArray[np.object_]
-    idle_reasons: npt.NDArray[np.object_]
-    under_review: npt.NDArray[np.bool_]
+    protected: Bools
+    supported: Bools
+    holdout: Bools
 
 
-def weigh(scores: Scores, definition: TargetDefinition, lawful: Lawfulness | None = None) -> Weighed:
-    """Guards first, then value: holds and materiality, self-cure, the treatment matrix, the contact policy, addresses."""
+def standing_of(scores: Scores, strategy: Strategy, events: AccountEvents | None) -> Standing:
+    """Who is protected, supported and held out; without events no flag is known and nobody is protected."""
+    customers = scores.frame.positions["customer_id"].to_numpy(dtype=object)
+    protected, supported = (_flagged(customers, events, kinds) for kinds in (strategy.protected, strategy.supported))
+    return Standing(protected, supported, held_out(customers, strategy, protected))
+
+
+def _flagged(customers: npt.NDArray[np.object_], events: AccountEvents | None, kinds: tuple[str, ...]) -> Bools:
+    if events is None:
+        return np.zeros(len(customers), dtype=bool)
+    is_open = events.standings["kind"].isin(kinds) & events.standings["until_at"].isna()
+    flagged = customers[events.standings.loc[is_open, "row"].to_numpy(dtype=np.int64)]
+    return np.asarray(pd.Series(customers).isin(flagged), dtype=bool)
+
+
+def weigh(
+    scores: Scores,
+    definition: TargetDefinition,
+    worth_of: ChannelWorth,
+    holdout: Bools,
+    lawful: Lawfulness | None = None,
+) -> Weighed:
+    """Guards first, then value: holds and materiality, the holdout, self-cure, the treatment matrix, the contact policy."""
     table = scores.table
     workable = eligible(scores.frame, definition)
     cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
         table["w_none"].to_numpy() >= treatment_table().self_cure_above
     )
-    idle = ~workable | cured_alone
-    values = channel_values(table)
-    values[idle] = -np.inf
-    suitable = values > -np.inf
+    idle = ~workable | cured_alone | holdout
+    suitable = (treatment_table().suitable[cells_of(table)] > 0) & ~idle[:, None]
     treatments = np.where(idle, str(Treatment.NO_ACTION), treatment_table().treatments[cells_of(table)])
-    unlawful = unreachable = np.zeros(len(values), dtype=bool)
-    under_review = np.zeros(values.shape, dtype=bool)
+    unlawful = unreachable = np.zeros(len(table), dtype=bool)
+    under_review = np.zeros(suitable.shape, dtype=bool)
+    is_open = np.ones(suitable.shape, dtype=bool)
     if lawful is not None:
+        is_open, under_review = lawful.open, lawful.under_review
         reachable = suitable & (lawful.reachable != Truth.FALSE)
         unreachable = suitable.any(axis=1) & ~reachable.any(axis=1)
-        unlawful = reachable.any(axis=1) & ~(suitable & lawful.open).any(axis=1)
-        values[~lawful.open] = -np.inf
+        unlawful = reachable.any(axis=1) & ~(suitable & is_open).any(axis=1)
         treatments = np.where(unreachable, str(Treatment.REPAIR_CONTACT_DATA), treatments)
-        under_review = lawful.under_review
     held = _held(scores.frame.positions)
     reasons = np.select(
-        [held != "", ~workable, cured_alone, unreachable, unlawful],
-        [held, "below_materiality", "likely_to_pay_without_contact", "no_address_on_file", "no_lawful_channel"],
+        [held != "", ~workable, holdout, cured_alone, unreachable, unlawful],
+        [
+            held,
+            "below_materiality",
+            "holdout",
+            "likely_to_pay_without_contact",
+            "no_address_on_file",
+            "no_lawful_channel",
+        ],
         default="",
     )
-    return Weighed(values, treatments.astype(object), reasons.astype(object), under_review)
+    return Weighed(
+        values=np.where(suitable & is_open, worth_of.net(), -np.inf),
+        lawful=is_open & ~under_review & ~idle[:, None],
+        treatments=treatments.astype(object),
+        idle_reasons=reasons.astype(object),
+        under_review=under_review,
+        holdout=holdout & workable,
+    )
 
 
 def decide(
@@ -152,6 +205,9 @@ def decide(
     *,
     run_id: str,
     lawful: Lawfulness | None = None,
+    events: AccountEvents | None = None,
+    strategy: Strategy | None = None,
+    when: Timing | None = None,
 ) -> Plan:
     """Decide for every scored account.
 
@@ -165,90 +221,125 @@ def decide(
         Makes decision ids: the same run gives the same ids.
     lawful : Lawfulness, optional
         What the contact policy leaves open; a channel it blocks is never chosen.
+    events : AccountEvents, optional
+        Of the same accounts in the same order: the flags of those who are protected or supported.
+    strategy : Strategy, optional
+        Default: the one of ``data/reference/strategy.toml``.
+    when : Timing, optional
+        Of the same accounts in the same order: holds, cadence, usual payment days.
 
     Returns
     -------
     Plan
     """
-    weighed = weigh(scores, definition, lawful)
-    places = places_by_channel(capacity)
-    limits = [places[channel] for channel in CONTACT_CHANNELS]
-    by_id = np.argsort(scores.table["account_id"].to_numpy(dtype=object), kind="stable")
-    chosen = np.empty(len(by_id), dtype=np.int64)
-    chosen[by_id] = assign(weighed.values[by_id], limits)
-    cost_of_place = prices(weighed.values, chosen, limits)
-    value = taken_value(weighed.values, chosen)
+    strategy = strategy or house_strategy()
+    ids = scores.table["account_id"].to_numpy(dtype=object)
+    worth_of = channel_worth(scores.table, scores.frame)
+    standing = standing_of(scores, strategy, events)
+    weighed = weigh(scores, definition, worth_of, standing.holdout, lawful)
+    weighed, waiting = timed(weighed, when, worth_of, scores)
+    waited = waited_days(scores.frame.positions, scores.frame)
+    limits = resources_of(capacity, worth_of.minutes)
+    first = waited_too_long(waited, weighed.values, ids, strategy, _limited_contacts(limits))
+    floor = _support_floor(weighed.values, standing.supported, strategy)
+    planned = _planned(weighed.values, [*less_reserve(limits, strategy.exploration_share), *floor], first, ids)
+    drawn = draw(
+        planned.chosen,
+        _allowed(weighed, scores, strategy),
+        (weighed.idle_reasons == "") & ~standing.protected & ~first,
+        ids,
+        scores.frame.positions["customer_id"].to_numpy(dtype=object),
+        limits,
+        strategy,
+        scores.frame.as_of.toordinal(),
+    )
+    left = at_prices(weighed.values, [*limits, *floor], planned.prices)
+    loss = losses(weighed.values, left, drawn.chosen)
+    decisions = decisions_table(
+        scores,
+        weighed,
+        drawn,
+        run_id,
+        priority=priority_base(scores.table),
+        loss=np.where(np.isfinite(loss), loss, 0.0),
+        ranks=ranks(np.where(np.isfinite(loss), loss, -np.inf), first, drawn.chosen, ids),
+        waited=waited,
+        runner_up_by=weighed.values,
+    )
+    contact, minute = _channel_prices(limits, planned.prices)
     return Plan(
-        decisions_table(
-            scores, weighed, chosen, run_id, ranks=_ranks(weighed.values, chosen, by_id), runner_up_by=weighed.values
-        ),
+        decisions,
         weighed.values,
-        places,
-        dict(zip(CONTACT_CHANNELS, cost_of_place.tolist(), strict=True)),
-        value,
-        max(value, bound(weighed.values, cost_of_place, limits)),
+        worth_of,
+        contacts_by_channel(capacity),
+        contact,
+        minute,
+        (*limits, *floor),
+        planned,
+        strategy,
+        waiting,
     )
 
 
-def decisions_table(
-    scores: Scores,
-    weighed: Weighed,
-    chosen: npt.NDArray[np.int64],
-    run_id: str,
-    *,
-    ranks: npt.NDArray[np.int64],
-    runner_up_by: Floats,
-) -> pd.DataFrame:
-    """The decisions as the columns of ``decisions.parquet``, with ``reason`` and ``needs_review``."""
-    table = scores.table
-    reviewed = np.zeros(len(chosen), dtype=bool)
-    rows = np.flatnonzero(chosen != NOBODY)
-    reviewed[rows] = weighed.under_review[rows, chosen[rows]]
-    return pd.DataFrame(
-        {
-            "decision_id": decision_ids(run_id, table["account_id"].to_numpy(dtype=object)),
-            "account_id": table["account_id"],
-            "as_of": table["as_of"],
-            "channel": _channel_names(chosen),
-            "treatment": weighed.treatments,
-            "rank": ranks,
-            "priority_value_cents": np.round(priority_base(table)).astype(np.int64),
-            "runner_up_channel": _runner_up(runner_up_by, chosen),
-            "propensity": 1.0,
-            "explored": False,
-            "holdout": False,
-            "needs_review": reviewed,
-            "reason": _reasons(weighed, chosen),
-        }
-    )
+def _planned(values: Floats, resources: Sequence[Resource], first: Bools, ids: npt.NDArray[np.object_]) -> Assignment:
+    """Solve in the order of account ids, so that ties do not depend on how accounts are listed.
 
-
-def taken_value(values: Floats, chosen: npt.NDArray[np.int64]) -> float:
-    """Total value of what was chosen, minor units."""
-    return float(values[np.arange(len(values)), chosen][chosen != NOBODY].sum()) if len(values) else 0.0
-
-
-def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """One id per decision, the same whenever the same run decides the same account.
-
-    A UUID of version 8 (RFC 9562: made by a hash), from SHA-256 over run and account.
-
-    Examples
-    --------
-    >>> decision_ids("run", np.array(["A1"], dtype=object)).tolist()
-    ['4db71d69-6839-82fd-a152-3f38a1a271f2']
+    Leaving out somebody who has waited too long counts as a loss larger than any value; a contact that is not worth its cost
+    is not made for the sake of the wait.
     """
-    asked = pa.table({"account_id": pa.array(account_ids, type=pa.string()), "place": np.arange(len(account_ids))})
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("asked", asked)
-        made = connection.execute(
-            """
-            SELECT concat_ws('-', h[1:8], h[9:12], '8' || h[14:16], 'a' || h[18:20], h[21:32]) AS id
-            FROM (SELECT sha256($run || chr(10) || account_id) AS h, place FROM asked) ORDER BY place
-            """,
-            {"run": run_id},
-        ).fetchnumpy()
-    return np.asarray(made["id"], dtype=object)
+    by_id = np.argsort(ids, kind="stable")
+    worth_it = np.where(first[:, None] & (values <= 0), -np.inf, values)[by_id]
+    largest = float(values[np.isfinite(values)].max(initial=0.0))
+    found = solve(
+        worth_it,
+        [_listed(resource, by_id) for resource in resources],
+        nothing=np.where(first[by_id], -largest, 0.0),
+    )
+    chosen = np.empty_like(found.chosen)
+    chosen[by_id] = found.chosen
+    return Assignment(chosen, found.prices, found.used, found.value, found.bound)
+
+
+def _listed(resource: Resource, order: Places) -> Resource:
+    uses = {option: use if np.ndim(use) == 0 else np.asarray(use)[order] for option, use in resource.uses.items()}
+    return Resource(resource.name, uses, resource.most, resource.least)
+
+
+def _limited_contacts(limits: Sequence[Resource]) -> float:
+    """Contacts that all limited channels together have: by minutes, as many as the mean account takes."""
+    sizes: dict[int, float] = {}
+    for resource in limits:
+        for option, use in resource.uses.items():
+            places = float(resource.most or 0.0) / max(float(np.mean(use)) if np.size(use) else 1.0, 1e-9)
+            sizes[option] = min(sizes.get(option, np.inf), places)
+    return sum(sizes.values()) if sizes else float("inf")
+
+
+def _support_floor(values: Floats, supported: Bools, strategy: Strategy) -> list[Resource]:
+    """At least a share of the supported who may be contacted are, whatever others are worth; by any channel."""
+    reachable = supported & np.isfinite(values).any(axis=1) if len(values) else supported
+    least = float(np.ceil(strategy.support_share * reachable.sum()))
+    if not least:
+        return []
+    counted = reachable.astype(np.float64)
+    return [Resource(SUPPORT, dict.fromkeys(range(len(CONTACT_CHANNELS)), counted), None, least)]
+
+
+def _allowed(weighed: Weighed, scores: Scores, strategy: Strategy) -> Bools:
+    """What chance may deal each account: lawful channels that a person need not decide, no pressure on those who cannot pay."""
+    may_deal = np.array([c in strategy.explored and c not in HUMAN_ONLY_CHANNELS for c in CONTACT_CHANNELS])
+    presses = np.array([channel in strategy.pressure for channel in CONTACT_CHANNELS])
+    unable = np.isin(scores.table["segment"].to_numpy(dtype=object).astype(str), UNABLE)
+    channels = weighed.lawful & may_deal & ~(unable[:, None] & presses)
+    return np.concatenate([channels, np.ones((len(channels), 1), dtype=bool)], axis=1)
+
+
+def _channel_prices(limits: Sequence[Resource], prices: Floats) -> tuple[dict[Channel, float], dict[Channel, float]]:
+    """Prices of a contact and of a minute of each channel; 0 where it is not limited so."""
+    by_name = {resource.name: float(price) for resource, price in zip(limits, prices, strict=False)}
+    contact: dict[Channel, float] = {c: by_name.get(f"{c} contacts", 0.0) for c in CONTACT_CHANNELS}
+    minute: dict[Channel, float] = {c: by_name.get(f"{c} minutes", 0.0) for c in CONTACT_CHANNELS}
+    return contact, minute
 
 
 def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -265,61 +356,63 @@ def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
     return found
 
 
-def _reasons(weighed: Weighed, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    """Why nothing is done, where nothing is done: a guard, not worth it, no capacity; empty where something is."""
-    nothing = chosen == NOBODY
-    worth_it = (weighed.values > 0).any(axis=1) if len(chosen) else np.empty(0, dtype=bool)
-    return np.select(
-        [weighed.idle_reasons != "", nothing & worth_it, nothing],
-        [weighed.idle_reasons, "no_capacity_left", "no_channel_worth_its_cost"],
-        default="",
-    ).astype(object)
+def value_after_chance(plan: Plan) -> float:
+    """Value of what is really decided, drawn actions included, minor units; what was not suitable counts with its net value."""
+    return float(worth(plan.worth.net(), _decided(plan)).sum())
 
 
-def _channel_names(chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    names = np.array([*(str(channel) for channel in CONTACT_CHANNELS), str(Channel.NONE)], dtype=object)
-    return names[chosen]
+def _decided(plan: Plan) -> Places:
+    """Channel of each decision, `NOBODY` for none."""
+    code = {str(channel): place for place, channel in enumerate(CONTACT_CHANNELS)}
+    return np.asarray(plan.decisions["channel"].map(code).fillna(NOBODY).to_numpy(), dtype=np.int64)
 
 
-def _ranks(values: Floats, chosen: npt.NDArray[np.int64], by_id: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Place inside the channel: highest value first, ties in the order of account ids."""
-    ranks = np.full(len(chosen), NOT_RANKED, dtype=np.int64)
-    rows = np.flatnonzero(chosen != NOBODY)
-    if not len(rows):
-        return ranks
-    own = values[rows, chosen[rows]]
-    place_of = np.empty(len(by_id), dtype=np.int64)
-    place_of[by_id] = np.arange(len(by_id))
-    order = np.lexsort((place_of[rows], -own, chosen[rows]))
-    channel = chosen[rows][order]
-    first = np.concatenate([[True], channel[1:] != channel[:-1]])
-    start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    ranks[rows[order]] = np.arange(len(order)) - start + 1
-    return ranks
+def strategy_versions() -> dict[str, str]:
+    """Hashes of the strategy and the harm table: whatever changes them makes another run.
 
-
-def _runner_up(values: Floats, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    """The second best: the best other channel if it is worth anything, else none."""
-    if not len(values):
-        return np.empty(0, dtype=object)
-    others = np.where(values > 0, values, -np.inf)
-    rows = np.flatnonzero(chosen != NOBODY)
-    others[rows, chosen[rows]] = -np.inf
-    best = others.argmax(axis=1)
-    best = np.where(np.isfinite(others[np.arange(len(others)), best]), best, NOBODY)
-    return _channel_names(best)
+    >>> sorted(strategy_versions())
+    ['harm', 'strategy']
+    """
+    return {"harm": harm_table().version, "strategy": house_strategy().version}
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
-    """Capacities used and offered, prices, value, bound and gap: the plan's part of ``plan.json``."""
-    used = plan.used()
+    """Capacities used and offered, prices, value, bound, gap, chance and strategy: the plan's part of ``plan.json``."""
+    used, decisions = plan.used(), plan.decisions
     return {
         "rule": RULE,
-        "n_accounts": len(plan.decisions),
+        "n_accounts": len(decisions),
         "capacities": {str(c): {"offered": plan.places[c], "used": used[c]} for c in CONTACT_CHANNELS},
+        "resources": _resource_facts(plan),
         "prices_cents": {str(c): plan.prices[c] for c in CONTACT_CHANNELS},
+        "minute_prices_cents": {str(c): plan.minute_prices[c] for c in CONTACT_CHANNELS},
         "value_cents": plan.value_cents,
         "bound_cents": plan.bound_cents,
         "gap": plan.gap,
-        "treatments": {str(k): int(v) for k, v in plan.decisions["treatment"].value_counts().items()},
+        "value_after_chance_cents": value_after_chance(plan),
+        "n_explored": int(decisions["explored"].sum()),
+        "n_holdout": int(decisions["holdout"].sum()),
+        "strategy": plan.strategy.facts(),
+        "harm": {"sha256": harm_table().version},
+        "treatments": {str(k): int(v) for k, v in decisions["treatment"].value_counts().items()},
     }
+
+
+def _resource_facts(plan: Plan) -> list[dict[str, Any]]:
+    """Each limit or floor: offered, used after chance, and its price."""
+    chosen, facts = _decided(plan), []
+    for resource, price in zip(plan.resources, plan.assignment.prices, strict=True):
+        used = sum(
+            float(np.broadcast_to(np.asarray(use), chosen.shape)[chosen == option].sum())
+            for option, use in resource.uses.items()
+        )
+        facts.append(
+            {
+                "name": resource.name,
+                "most": resource.most,
+                "least": resource.least,
+                "used": round(used, 2),
+                "price_cents": round(float(price), 4),
+            }
+        )
+    return facts

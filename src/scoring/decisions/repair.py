@@ -30,7 +30,8 @@ def _use(entry: Places, scale: Floats, row: Places, table: Floats, resource: int
     if option < 0 or entry[resource, option] < 0:
         return 0.0
     place = entry[resource, option]
-    return scale[place] if row[place] < 0 else scale[place] * table[row[place], i]
+    own = 1.0 if row[place] < 0 else table[row[place], i]
+    return float(scale[place] * own)
 
 
 @inlined
@@ -52,7 +53,7 @@ def _fits(
         after = used[resource] + change
         if change > 0.0 and after > most[resource] * (1 + ROUNDING):
             return False
-        if change < 0.0 and after < least[resource] * (1 - ROUNDING):
+        if change < 0.0 < least[resource] and after < least[resource] * (1 - ROUNDING):
             return False
     return True
 
@@ -298,7 +299,7 @@ def _rotate(
         for resource in range(entry.shape[0]):
             if used[resource] > max(before[resource], most[resource] * (1 + ROUNDING)):
                 fits = False
-            if used[resource] < min(before[resource], least[resource] * (1 - ROUNDING)):
+            if least[resource] > 0.0 and used[resource] < min(before[resource], least[resource] * (1 - ROUNDING)):
                 fits = False
         if fits:
             done += 1
@@ -308,17 +309,24 @@ def _rotate(
         for j in range(size):
             if loss[found[(j + 1) % size], found[j]] < loss[found[(gains + 1) % size], found[gains]]:
                 gains = j
+        n_out = 0
         for j in range(size):  # back again; the others may not try once more, the one who gains most may
             a, b = found[(j + 1) % size], found[j]
             if who[a, b] >= 0:
                 chosen[who[a, b]] = NOBODY if a == none else a
-                is_out[who[a, b]] = j != gains
+                if j != gains:
+                    is_out[who[a, b]] = True
+                    n_out += 1
+        if n_out == 0:
+            is_out[who[found[(gains + 1) % size], found[gains]]] = True
     return done
 
 
 _USES = "int64[:, ::1], float64[::1], int64[::1], float64[:, ::1]"
 _STATE = "float64[::1], float64[::1], float64[::1], int64[::1]"
 _VALUES = "float64[:, ::1]"
-settle = compiled(_settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], float64[::1], int64, boolean)")
+settle = compiled(
+    _settle, f"void({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], float64[::1], int64, boolean)"
+)
 fill = compiled(_fill, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64[::1], int64)")
 rotate = compiled(_rotate, f"int64({_VALUES}, float64[::1], {_USES}, {_STATE}, int64, float64, float64[::1])")

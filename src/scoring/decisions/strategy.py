@@ -80,7 +80,8 @@ def read_strategy(path: Path) -> Strategy:
         return strategy_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(
-            f"Strategy file {path} cannot be read. Give a TOML file like data/reference/strategy.toml.", field="strategy"
+            f"Strategy file {path} cannot be read. Give a TOML file like data/reference/strategy.toml.",
+            field="strategy",
         ) from error
 
 
