@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from scoring.errors import GateError, ScoringError
-from serving.commands import contact_policy, models, plans, portfolio, records, service
+from serving.commands import contact_policy, ledger, models, plans, portfolio, records, service
 from serving.commands.shared import DONE, FINDINGS, REFUSED
 
 
@@ -48,6 +48,13 @@ COMMANDS: Final = (
     records.explain,
     models.evaluate,
     records.verify,
+    ledger.ledger_key,
+    ledger.anchor,
+    ledger.replay,
+    ledger.evidence,
+    ledger.override,
+    ledger.ask,
+    ledger.erase,
     contact_policy.policy_check,
     contact_policy.policy_approve,
     contact_policy.policy_breaches,

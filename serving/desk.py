@@ -160,7 +160,9 @@ class Desk:
                 scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful,
                 minute_prices=plan.minute_prices,
             )  # fmt: skip
-            blocks = record_blocks(decided, scores, bundle, shared, part.lawful, refs=ledger.refs)
+            blocks = record_blocks(
+                decided, scores, bundle, shared, part.lawful, refs=ledger.refs, at_prices=stated_prices(plan)
+            )
             records += _records(blocks, as_of)
             rows += decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
         ledger.append(records, recorded_at=recorded_at)
@@ -220,6 +222,16 @@ def request_circumstances(
         policy=judged_by,
         environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
     )
+
+
+def stated_prices(plan: CurrentPlan) -> dict[str, Any]:
+    """The prices of a plan, as a replay of a decision made at them reads them."""
+    return {
+        "plan_run_id": plan.run_id,
+        "prices": {str(channel): price for channel, price in plan.prices.items()},
+        "minute_prices": {str(channel): price for channel, price in plan.minute_prices.items()},
+        "closed": sorted(str(channel) for channel in plan.closed),
+    }
 
 
 def _records(blocks: Iterable[pa.Table], as_of: date) -> list[Record]:

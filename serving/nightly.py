@@ -43,6 +43,7 @@ from scoring.scores.pins import Pin, load_champion
 from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from serving.archive import archive_policy
 
 PLAN_FILE: Final = "plan.json"
 CURRENT: Final = "current.json"
@@ -83,6 +84,7 @@ def run_plan(
     operations_file: Path | None = None,
     threads: int = 2,
     progress: Callable[[str], None] = lambda message: None,
+    ledger_place: str = "",
 ) -> NightlyRun:
     """Score a portfolio, make one plan, record every decision, write the queues.
 
@@ -102,6 +104,8 @@ def run_plan(
         Contact-policy profile, by name or file; default: the one for the portfolio's currency.
     operations_file : Path, optional
         What holds for the whole operation, e.g. that calls are recorded; without it such facts are unknown.
+    ledger_place : str, optional
+        A file or the address of a PostgreSQL database; default: ``ledger.db`` in the state folder.
 
     Returns
     -------
@@ -147,7 +151,9 @@ def run_plan(
     progress("ledger")
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
     batch = Batch(shared.run_id, "decision", as_of, summary)
-    with Ledger.open(home / "ledger.db") as ledger:
+    if profile is not None:
+        archive_policy(home, policy, profile)
+    with Ledger.open(ledger_place or home / "ledger.db") as ledger:
         stored = ledger.append_batch(
             batch,
             record_blocks(

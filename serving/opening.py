@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -31,11 +32,11 @@ def open_desk(settings: Settings) -> Desk:
 
 def _open_ledger(settings: Settings) -> Ledger:
     """The ledger that the nightly run has made; starting a service makes none."""
-    if not settings.ledger_path.is_file():
+    if "://" not in settings.ledger_place and not Path(settings.ledger_place).is_file():
         raise NotReadyError(
             "There is no ledger yet, so nothing can be recorded. Make a plan with `scoring plan`.", field="ledger"
         )
-    return Ledger.open(settings.ledger_path)
+    return Ledger.open(settings.ledger_place)
 
 
 def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:

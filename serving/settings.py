@@ -6,6 +6,7 @@ variable                    default                                  example
 ``SCORING_HOME``            ``./.scoring``                           ``/srv/scoring`` (ledger, MLflow store, bundles)
 ``SCORING_HOST``            ``127.0.0.1``                            ``127.0.0.1``; other hosts are refused for now
 ``SCORING_PORT``            ``3000``                                 ``8080``
+``SCORING_LEDGER``          ``<SCORING_HOME>/ledger.db``             ``postgresql://scoring@db/ledger`` (or another file)
 ``SCORING_THREADS``         ``2``                                    ``4`` (DuckDB and contributions)
 ``SCORING_DATASETS``        ``../shared/datasets``                   ``/data/public`` (public data for development)
 ==========================  =======================================  ==========================================
@@ -29,11 +30,17 @@ class Settings:
     port: int
     threads: int
     datasets: Path
+    ledger: str = ""
 
     @property
     def ledger_path(self) -> Path:
         """The SQLite ledger."""
         return self.home / "ledger.db"
+
+    @property
+    def ledger_place(self) -> str:
+        """Where the ledger is: a file, or the address of a PostgreSQL database."""
+        return self.ledger or str(self.ledger_path)
 
 
 def read_settings() -> Settings:
@@ -50,6 +57,7 @@ def read_settings() -> Settings:
         port=_number("SCORING_PORT", 3000, 1, 65535),
         threads=_number("SCORING_THREADS", 2, 1, 256),
         datasets=Path(os.environ.get("SCORING_DATASETS", "../shared/datasets")),
+        ledger=os.environ.get("SCORING_LEDGER", ""),
     )
 
 

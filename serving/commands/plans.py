@@ -50,6 +50,7 @@ def plan(
         run = run_plan(
             folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
             policy=policy, operations_file=operations, threads=settings.threads, progress=progress,
+            ledger_place=settings.ledger_place,
         )  # fmt: skip
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
     lines = [

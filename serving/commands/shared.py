@@ -36,18 +36,19 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result
 FOLDER = click.Path(path_type=Path)
 
 
-def open_ledger() -> Any:
-    """The ledger of the state folder, to read; refused where there is none."""
+def open_ledger(*, writing: bool = False) -> Any:
+    """The ledger that the settings name, to read or to add to; refused where there is none."""
     from scoring.ledger.store import Ledger
 
-    path = read_settings().ledger_path
-    if not path.is_file():
+    place = read_settings().ledger_place
+    path = Path(place)
+    if "://" not in place and not path.is_file():
         raise BadRequestError(
             f"There is no ledger at {path}. Run `scoring plan` first, or set SCORING_HOME.",
             field="SCORING_HOME",
             got=str(path),
         )
-    return Ledger.open(path, read_only=True)
+    return Ledger.open(place, read_only=not writing)
 
 
 def pipeline(name: str) -> Callable[..., Any]:

@@ -34,8 +34,9 @@ def blocks(batch_id: str) -> Iterator[pa.Table]:
         say("block", batch_id)
 
 
-def main(path: str, name: str, batches: int) -> None:
-    with Ledger.open(path) as ledger:
+def main(place: str, name: str, batches: int) -> None:
+    with Ledger.open(place) as ledger:
+        say("open", name)
         for number in range(batches):
             batch_id = f"{name}-{number}"
             ledger.append_batch(Batch(batch_id, "decision", date(2025, 5, 1)), blocks(batch_id), recorded_at=AT)

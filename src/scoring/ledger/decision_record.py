@@ -7,7 +7,7 @@ a place, the choice and the runner-up. Amounts are whole minor units. Field grou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.detail_columns import detail_columns
 from scoring.decisions.lawfulness import Lawfulness, rule_letters
 from scoring.decisions.plan import RULE, Plan
@@ -24,6 +25,7 @@ from scoring.decisions.treatment_details import TreatmentDetails
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
+from scoring.ledger.replay_inputs import Refs, input_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
 from scoring.scores.scores import Scores, channel_effects, group_contributions
@@ -36,7 +38,6 @@ SMALLEST_REASON_SHARE: Final = 0.02
 """A group below this share of all movement is no reason, a house threshold of 2026-11."""
 
 Floats = npt.NDArray[np.float64]
-Refs = Callable[[Sequence[str]], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def record_blocks(
     ranked: Ranked | None = None,
     *,
     refs: Refs,
+    events: AccountEvents | None = None,
+    at_prices: Mapping[str, Any] | None = None,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
@@ -138,12 +141,19 @@ def record_blocks(
         Reasons of the rank, for the accounts that get an action.
     refs : callable
         What stands for accounts in the ledger (`scoring.ledger.store.Ledger.refs`): a body never holds an account's id.
+    events : AccountEvents, optional
+        What `decide` was given; the flags that it looked at are recorded.
+    at_prices : mapping, optional
+        For decisions between plans: the prices they were made at, and channels that were closed.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
         accounts = pa.array(plan.decisions["account_id"].iloc[rows], type=pa.string())
         tree = _tree(plan, scores, bundle, shared, lawful, rows, ranked)
         tree["account_ref"] = pa.array(refs(accounts.to_pylist()), type=pa.string())
+        tree["input"]["position"] = input_columns(scores, lawful, events, plan.strategy, refs, rows)
+        if at_prices is not None:
+            tree["at_prices"] = dict(at_prices)
         if details is not None:
             tree["details"] = detail_columns(details, rows)
         yield pa.table(

@@ -1,0 +1,158 @@
+"""What a decision was computed from, as columns of its record, and back again.
+
+Features, positions, flags and the contact policy's answers are recorded, so that a decision can be recomputed without the portfolio:
+events that are corrected or erased later change nothing in a replay. Customers stand as references, like accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.strategy import Strategy
+from scoring.features.builder import FeatureFrame
+from scoring.policy.truth import Truth
+from scoring.scores.scores import Scores
+from scoring.vocabulary import CONTACT_CHANNELS
+
+Refs = Callable[[Sequence[str]], Sequence[str]]
+Body = Mapping[str, Any]
+
+CUSTOMER: Final = "customer:"
+"""Before a customer's id where references are asked for: customers and accounts never share one."""
+WHOLE: Final = ("dpd", "past_due_cents", "cure_amount_cents", "balance_cents")
+FLAGS: Final = ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")
+MINIMUM: Final = "last_minimum_due_cents"
+_REACH: Final = {Truth.TRUE: "y", Truth.FALSE: "n", Truth.UNKNOWN: "u"}
+
+
+def input_columns(
+    scores: Scores,
+    lawful: Lawfulness | None,
+    events: AccountEvents | None,
+    strategy: Strategy,
+    refs: Refs,
+    rows: slice,
+) -> dict[str, Any]:
+    """Columns that, with the features, give the decision again: position, customer, open flags, what the policy left open."""
+    at = scores.frame.positions.iloc[rows]
+    customers = [CUSTOMER + str(customer) for customer in at["customer_id"]]
+    minimum = at[MINIMUM].to_numpy(dtype=np.float64)
+    found: dict[str, Any] = {
+        **{name: pa.array(at[name].to_numpy(dtype=np.int64)) for name in WHOLE},
+        **{name: pa.array(at[name].to_numpy(dtype=bool)) for name in FLAGS},
+        MINIMUM: pa.array(minimum, mask=np.isnan(minimum)),
+        "customer_ref": pa.array(refs(customers), type=pa.string()),
+        "open_flags": _open_flags(events, strategy, len(scores.table))[rows],
+    }
+    if lawful is not None:
+        found |= {
+            "channels_open": _letters(lawful.open[rows], "ny"),
+            "channels_reviewed": _letters(lawful.under_review[rows], "ny"),
+            "channels_reached": _reached(lawful.reachable[rows]),
+        }
+    return found
+
+
+def _open_flags(events: AccountEvents | None, strategy: Strategy, count: int) -> pa.Array:
+    """Kinds of open standings per account that the strategy looks at, in the order of their names."""
+    flags: list[list[str]] = [[] for _ in range(count)]
+    if events is not None:
+        seen = events.standings
+        watched = seen[seen["kind"].isin(strategy.protected) & seen["until_at"].isna()]
+        pairs = sorted(set(zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True)))
+        for row, kind in pairs:  # flags are few
+            flags[row].append(kind)
+    return pa.array(flags, type=pa.list_(pa.string()))
+
+
+def _letters(table: npt.NDArray[np.bool_], letters: str) -> pa.Array:
+    """One text per row, a letter per channel."""
+    return _texts(np.array(list(letters), dtype="U1")[table.astype(np.int64)])
+
+
+def _reached(table: npt.NDArray[np.int8]) -> pa.Array:
+    letters = np.full(table.shape, "u", dtype="U1")
+    for truth, letter in _REACH.items():
+        letters[table == truth] = letter
+    return _texts(letters)
+
+
+def _texts(letters: npt.NDArray[np.str_]) -> pa.Array:
+    joined = (
+        np.ascontiguousarray(letters).view(f"U{letters.shape[1]}")[:, 0] if len(letters) else np.empty(0, dtype="U1")
+    )
+    return pa.array(joined.astype(object), type=pa.string())
+
+
+def frame_from(bodies: Sequence[Body], account_ids: Sequence[str], customer_ids: Sequence[str]) -> FeatureFrame:
+    """The feature frame of some records, in their order."""
+    inputs = [body["input"]["position"] for body in bodies]
+    columns: dict[str, Any] = {
+        "account_id": np.array(account_ids, dtype=object),
+        "customer_id": np.array(customer_ids, dtype=object),
+        **{name: np.array([given[name] for given in inputs], dtype=np.int64) for name in WHOLE},
+        **{name: np.array([given[name] for given in inputs], dtype=bool) for name in FLAGS},
+        MINIMUM: np.array([given[MINIMUM] for given in inputs], dtype=np.float64),
+    }
+    values = np.array([body["input"]["features"] for body in bodies], dtype=np.float64).astype(np.float32)
+    return FeatureFrame(date.fromisoformat(bodies[0]["as_of"]), pd.DataFrame(columns), values)
+
+
+def events_from(bodies: Sequence[Body], frame: FeatureFrame) -> AccountEvents:
+    """The open flags of some records, as events that hold nothing else."""
+    pairs = [(row, kind) for row, body in enumerate(bodies) for kind in body["input"]["position"]["open_flags"]]
+    standings = pd.DataFrame(
+        {
+            "row": np.array([row for row, _ in pairs], dtype=np.int64),
+            "kind": np.array([kind for _, kind in pairs], dtype=object),
+            "until_at": np.full(len(pairs), np.datetime64("NaT"), dtype="datetime64[us]"),
+        }
+    )
+    nothing, none = pd.DataFrame(), np.zeros(len(bodies), dtype=np.int64)
+    zones = np.full(len(bodies), None, dtype=object)
+    ids = frame.positions["account_id"].to_numpy(dtype=object)
+    return AccountEvents(
+        frame.as_of,
+        ids,
+        zones,
+        nothing,
+        nothing,
+        nothing,
+        standings,
+        nothing,
+        none,
+        none,
+        none,
+        frozenset({"standings"}),
+    )
+
+
+def lawful_from(bodies: Sequence[Body]) -> Lawfulness | None:
+    """What the contact policy left open; None where no policy was applied. What each rule said stays in the record."""
+    positions = [body["input"]["position"] for body in bodies]
+    if "channels_open" not in positions[0]:
+        return None
+    reach_of = {letter: int(truth) for truth, letter in _REACH.items()}
+    reached = [[reach_of[letter] for letter in given["channels_reached"]] for given in positions]
+    return Lawfulness(
+        {},
+        _table(positions, "channels_open"),
+        _table(positions, "channels_reviewed"),
+        (),
+        np.zeros((1, 0, len(CONTACT_CHANNELS)), dtype=np.int8),
+        np.zeros(len(bodies), dtype=np.int64),
+        np.array(reached, dtype=np.int8),
+    )
+
+
+def _table(positions: Sequence[Body], name: str) -> npt.NDArray[np.bool_]:
+    return np.array([[letter == "y" for letter in given[name]] for given in positions], dtype=bool)
