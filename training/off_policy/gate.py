@@ -1,8 +1,8 @@
 """The gate of a strategy: is it at least as good as what runs now, does the log show it, and can the log be believed?
 
-Three answers. ``passes``: the interval of the difference does not reach below the tolerance. ``worse``: it does, and lies below zero or
-mostly there. ``cannot_tell``: too little overlap, a value that hangs on few rows, or an interval that leaves both open. Only the first
-promotes; the others say what is missing. Nobody's word replaces it.
+Three answers. ``passes``: the interval of the difference does not reach below the tolerance. ``worse``: the whole interval
+lies below zero. ``cannot_tell``: too little overlap, a value that hangs on few rows, propensities that are not what happened, or an
+interval that leaves both open. Only the first promotes; the others say what is missing. Nobody's word replaces it.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def judge(
         *(_propensity_doubt(check) for check in checks if check.is_off),
         *_clip_doubt(clipped, present, low, high, slack),
     ]
-    if high < 0 or (low < -slack and difference.value < -slack):
+    if high < 0:
         verdict, reason = (
             WORSE,
             f"The difference is {difference.value:.4g} ({low:.4g} to {high:.4g}): it would bring less.",
