@@ -141,7 +141,7 @@ class ChannelWorth:
         none = table["w_none"].to_numpy(dtype=np.float64)
         at_stake = (table["ability"] * table["cure_amount_cents"]).to_numpy(dtype=np.float64)
         change = [table[f"w_{channel}"].to_numpy(dtype=np.float64) - none for channel in CONTACT_CHANNELS]
-        return np.stack(change, axis=1) * at_stake[:, None]
+        return np.asarray(np.stack(change, axis=1) * at_stake[:, None])
 
     def cost(self, rows: slice = slice(None)) -> Floats:
         """Direct cost, in proportion to the expected minutes where a channel takes any."""
@@ -149,7 +149,7 @@ class ChannelWorth:
         cents = np.array([effects[channel].cost_cents for channel in CONTACT_CHANNELS], dtype=np.float64)
         usual = np.array([effects[channel].minutes for channel in CONTACT_CHANNELS])
         ratio = self.minutes[rows] / np.where(usual > 0, usual, 1.0)
-        return np.where(usual > 0, cents * ratio, cents)
+        return np.asarray(np.where(usual > 0, cents * ratio, cents))
 
     def harm(self, rows: slice = slice(None)) -> Floats:
         """Expected complaints and broken goodwill."""

@@ -291,7 +291,7 @@ def _planned(values: Floats, resources: Sequence[Resource], first: Bools, ids: n
     worth_it = np.where(first[:, None] & (values <= 0), -np.inf, values)
     for floor in (resource for resource in resources if resource.least > 0):
         # A floor is not met through a channel that is closed, so no price needs to say so.
-        closed = [option for resource in resources if resource.most == 0 for option in resource.uses]
+        closed = np.array([option for r in resources if r.most == 0 for option in r.uses], dtype=np.int64)
         worth_it[np.ix_(np.flatnonzero(np.asarray(next(iter(floor.uses.values()))) > 0), closed)] = -np.inf
     worth_it = worth_it[by_id]
     largest = float(values[np.isfinite(values)].max(initial=0.0))
