@@ -150,14 +150,24 @@ def run_plan(
     ranked = rank_reasons(plan, frame, bundle, threads=threads)
     progress("ledger")
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
-    batch = Batch(shared.run_id, "decision", as_of, summary)
+    batch = Batch(shared.run_id, "decision", as_of, {**summary, "capacity": stated_capacity(capacity)})
     if profile is not None:
         archive_policy(home, policy, profile)
     with Ledger.open(ledger_place or home / "ledger.db") as ledger:
         stored = ledger.append_batch(
             batch,
             record_blocks(
-                plan, scores, bundle, shared, lawful, details, ranked=ranked, softer=softer, refs=ledger.refs
+                plan,
+                scores,
+                bundle,
+                shared,
+                lawful,
+                details,
+                ranked=ranked,
+                softer=softer,
+                refs=ledger.refs,
+                events=events,
+                when=when,
             ),
             recorded_at=recorded_at,
         )
@@ -166,6 +176,11 @@ def run_plan(
     _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16])
     _point_at(home, shared.run_id, folder, as_of)
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
+
+
+def stated_capacity(capacity: dict[Channel, Capacity]) -> dict[str, list[float | None]]:
+    """Contacts and minutes offered by each channel, as a replay reads them."""
+    return {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
 
 
 def rank_reasons(plan: Plan, frame: FeatureFrame, bundle: Bundle, *, threads: int) -> Ranked | None:
@@ -203,7 +218,7 @@ def circumstances(
     portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: dict[Channel, Capacity], policy: dict[str, Any]
 ) -> Circumstances:
     """What all decisions of a run share; the run id is a hash of everything that can change a decision."""
-    limits = {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
+    limits = stated_capacity(capacity)
     inputs = [
         scoring.__version__, RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
         treatment_table().version, limits, policy, strategy_versions(), detail_versions(),

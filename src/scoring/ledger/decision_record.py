@@ -21,11 +21,12 @@ from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.detail_columns import detail_columns
 from scoring.decisions.lawfulness import Lawfulness, rule_letters
 from scoring.decisions.plan import RULE, Plan
+from scoring.decisions.timing import Timing
 from scoring.decisions.treatment_details import TreatmentDetails
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
-from scoring.ledger.replay_inputs import Refs, input_columns
+from scoring.ledger.replay_inputs import Refs, input_columns, timing_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
 from scoring.scores.scores import Scores, channel_effects, group_contributions
@@ -127,6 +128,7 @@ def record_blocks(
     *,
     refs: Refs,
     events: AccountEvents | None = None,
+    when: Timing | None = None,
     at_prices: Mapping[str, Any] | None = None,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
@@ -143,6 +145,8 @@ def record_blocks(
         What stands for accounts in the ledger (`scoring.ledger.store.Ledger.refs`): a body never holds an account's id.
     events : AccountEvents, optional
         What `decide` was given; the flags that it looked at are recorded.
+    when : Timing, optional
+        What `decide` was given; what time held back is recorded.
     at_prices : mapping, optional
         For decisions between plans: the prices they were made at, and channels that were closed.
     """
@@ -152,6 +156,8 @@ def record_blocks(
         tree = _tree(plan, scores, bundle, shared, lawful, rows, ranked)
         tree["account_ref"] = pa.array(refs(accounts.to_pylist()), type=pa.string())
         tree["input"]["position"] = input_columns(scores, lawful, events, plan.strategy, refs, rows)
+        if when is not None:
+            tree["input"]["timing"] = timing_columns(when, plan.waiting, rows)
         if at_prices is not None:
             tree["at_prices"] = dict(at_prices)
         if details is not None:

@@ -23,7 +23,7 @@ from scoring.decisions.treatments import treatment_table
 from scoring.errors import LedgerError, ScoringError
 from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
 from scoring.ledger.record import StoredRecord
-from scoring.ledger.replay_inputs import CUSTOMER, events_from, frame_from, lawful_from
+from scoring.ledger.replay_inputs import CUSTOMER, events_from, frame_from, lawful_from, timing_from
 from scoring.ledger.store import Ledger
 from scoring.scores.bundle import Bundle
 from scoring.scores.rank_reasons import rank_explainer
@@ -162,7 +162,7 @@ def _whole_plan(ledger: Ledger, batch_id: str, bundle_of: BundleOf, threads: int
     def decided(scores: Scores, bundle: Bundle) -> Plan:
         return decide(
             scores, bundle.definition, capacity, run_id=bodies[0]["run_id"], lawful=lawful_from(bodies),
-            events=events_from(bodies, scores.frame),
+            events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of),
         )  # fmt: skip
 
     yield from _recomputed(ledger, records, bodies, bundle_of, decided, threads)
@@ -257,7 +257,8 @@ def _bodies_again(
     )
     blocks = record_blocks(
         plan, scores, bundle, shared, lawful_from(bodies), ranked=ranked, refs=ledger.refs,
-        events=events_from(bodies, scores.frame), at_prices=first.get("at_prices"),
+        events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of),
+        at_prices=first.get("at_prices"),
     )  # fmt: skip
     return (orjson.loads(text) for block in blocks for text in block["body"].to_pylist())
 

@@ -7,6 +7,7 @@ events that are corrected or erased later change nothing in a replay. Customers 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -15,9 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.account_events import AccountEvents, day_number
 from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.payday import Waiting
 from scoring.decisions.strategy import Strategy
+from scoring.decisions.timing import Timing
 from scoring.features.builder import FeatureFrame
 from scoring.policy.truth import Truth
 from scoring.scores.scores import Scores
@@ -25,6 +28,8 @@ from scoring.vocabulary import CONTACT_CHANNELS
 
 Refs = Callable[[Sequence[str]], Sequence[str]]
 Body = Mapping[str, Any]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 CUSTOMER: Final = "customer:"
 """Before a customer's id where references are asked for: customers and accounts never share one."""
@@ -60,6 +65,52 @@ def input_columns(
             "channels_reached": _reached(lawful.reachable[rows]),
         }
     return found
+
+
+def timing_columns(when: Timing, waiting: Waiting | None, rows: slice) -> dict[str, Any]:
+    """What time held back: the hold, channels used too lately, and how long it pays to wait for the usual payment day."""
+    n = len(when.holds)
+    days, gain = (np.zeros(n, dtype=np.int64), np.zeros(n)) if waiting is None else (waiting.days, waiting.gain_cents)
+    return {
+        "hold": pa.array(when.holds[rows].astype(object), type=pa.string()),
+        "channels_too_soon": _letters(when.too_soon[rows], "ny"),
+        "waits_days": pa.array(days[rows]),
+        "waits_gain_cents": pa.array(gain[rows]),
+    }
+
+
+@dataclass(frozen=True)
+class RecordedTiming(Timing):
+    """Timing as recorded: the wait for the usual payment day is read, not worked out from payments again."""
+
+    recorded: Waiting
+
+    def waiting(self, values: Floats, costs: Floats, dpd: Ints) -> Waiting:
+        """The wait that was recorded."""
+        return self.recorded
+
+
+def timing_from(bodies: Sequence[Body], as_of: date) -> Timing | None:
+    """What time held back in some records; None where it had no say."""
+    if "timing" not in bodies[0]["input"]:
+        return None
+    given = [body["input"]["timing"] for body in bodies]
+    recorded = Waiting(
+        np.array([each["waits_days"] for each in given], dtype=np.int64),
+        np.array([each["waits_gain_cents"] for each in given], dtype=np.float64),
+    )
+    unused: Any = None  # plans, pauses and payment days went into the holds and the wait
+    return RecordedTiming(
+        day_number(as_of) + 1,
+        np.array([each["hold"] for each in given], dtype=object),
+        np.zeros(len(given), dtype=np.int64),
+        _table(given, "channels_too_soon"),
+        unused,
+        unused,
+        unused,
+        unused,
+        recorded,
+    )
 
 
 def _open_flags(events: AccountEvents | None, strategy: Strategy, count: int) -> pa.Array:
