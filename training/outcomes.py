@@ -84,6 +84,33 @@ class FittedOutcomes:
     findings: list[OutcomeFinding] = field(default_factory=list)
 
 
+def outcomes_page(fitted: FittedOutcomes) -> str:
+    """What was learned, judged by, and left out, in Markdown.
+
+    Examples
+    --------
+    >>> print(outcomes_page(FittedOutcomes(findings=[OutcomeFinding("p_roll_30d", "warning", "not learned: no data.")])))
+    # Further models
+    <BLANKLINE>
+    No further model was learned.
+    <BLANKLINE>
+    - p_roll_30d: not learned: no data.
+    <BLANKLINE>
+    """
+    lines = ["# Further models", ""]
+    if fitted.figures:
+        names = list(dict.fromkeys(name for figures in fitted.figures.values() for name in figures))
+        lines += [f"| model | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
+        for model, figures in fitted.figures.items():
+            told = " | ".join(f"{figures[name]:,.3f}" if name in figures else "" for name in names)
+            lines.append(f"| `{model}` | {told} |")
+    else:
+        lines.append("No further model was learned.")
+    if fitted.findings:
+        lines += ["", *(f"- {finding.outcome}: {finding.message}" for finding in fitted.findings)]
+    return "\n".join([*lines, ""])
+
+
 @dataclass(frozen=True)
 class Rows:
     """Accounts about which an outcome is known."""

@@ -20,6 +20,7 @@ from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, load_bundle, write_bundle
 from training.bundling import bundle_documents
 from training.fitting import Fitted, fit
+from training.outcomes import fit_outcomes, outcomes_page
 from training.recipe import Recipe, read_recipe
 from training.reporting import Pieces, Trained, report_training
 from training.rotation import rotate, without_test_customers
@@ -86,13 +87,17 @@ def train(
     documents = bundle_documents(
         portfolio, snapshots, fitted, ways, definition, test_day, threads=threads, progress=progress
     )
+    progress("further models: roll, cure, promises, contactability, early warning")
+    further = fit_outcomes(
+        portfolio, [*train_days, test_day], ways, overdue={one.frame.as_of: one.frame for one in (*seen, tested)}
+    )
     progress(f"{ways.split['rotations']} turns with other customers held out")
     turns = rotate(seen, tested, ways, threads=threads)
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         place = Path(scratch) / "bundle"
         write_bundle(
             place,
-            fitted.boosters,
+            {**fitted.boosters, **further.boosters},
             _facts(portfolio, ways, fitted, train_days, test_day, definition_facts(definition)),
             documents=documents,
             reference=fitted.reference,
@@ -109,6 +114,8 @@ def train(
             turns=turns,
             operator=operator,
             trained_at=trained_at,
+            further=further.figures,
+            documents={"outcomes.md": outcomes_page(further)},
         )
         return report_training(home, pieces, progress)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from serving.settings import read_settings
     "--recipe", type=FOLDER, help="A recipe file; default: the portfolio's own, else training/recipes/default.toml."
 )
 @click.option("--as-of", "as_of", type=Day(), multiple=True, help="Repeat: the last day tests, the others train.")
+@click.option("--operator", help="Who trains, for the record; default: the user of this machine.")
 @AS_JSON
-def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: bool) -> None:
+def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], operator: str | None, as_json: bool) -> None:
     """Train willingness and ability, evaluate on customers and a day never trained on, register the bundle.
 
     \b
@@ -28,7 +30,14 @@ def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], as_json: b
     settings = read_settings()
     with steps(None, quiet=as_json) as progress:
         done = pipeline("train")(
-            folder, home=settings.home, recipe=recipe, as_of=as_of, threads=settings.threads, progress=progress
+            folder,
+            home=settings.home,
+            recipe=recipe,
+            as_of=as_of,
+            threads=settings.threads,
+            operator=operator or getpass.getuser(),
+            trained_at=datetime.now(UTC),
+            progress=progress,
         )
     lines = [
         f"Trained on {', '.join(map(str, done.train_days))}; "
@@ -73,8 +82,10 @@ def promote(version: str, approver: str, despite: str | None, as_json: bool) -> 
     facts = {
         "version": done.pin.version, "bundle_id": done.pin.bundle_id, "folder": str(settings.home / "bundles" / done.pin.folder),
         "approver": done.pin.approver, "approved_at": done.pin.approved_at, "findings": list(done.pin.findings),
+        "card": None if done.card is None else str(done.card),
     }  # fmt: skip
     lines = [f"Version {done.pin.version} is champion: {facts['folder']}", *done.pin.findings]
+    lines += [] if done.card is None else [f"Model card, validation report and approval: {done.card}"]
     tell(facts, as_json, lines)
 
 

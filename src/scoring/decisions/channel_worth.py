@@ -174,11 +174,14 @@ def channel_worth(scores: pd.DataFrame, frame: FeatureFrame) -> ChannelWorth:
     contacts = seen(frame, "n_outbound_30d")
     refused = seen(frame, "n_refused_365d") > 0
     factor = 1.0 + table.growth * np.where(np.isnan(contacts), table.assumed_contacts, contacts)
-    return ChannelWorth(scores, expected_minutes(frame), np.where(refused, table.refused_factor, 1.0) * factor)
+    return ChannelWorth(scores, expected_minutes(frame, scores), np.where(refused, table.refused_factor, 1.0) * factor)
 
 
-def expected_minutes(frame: FeatureFrame) -> Floats:
+def expected_minutes(frame: FeatureFrame, scores: pd.DataFrame | None = None) -> Floats:
     """Minutes that one contact by each channel is expected to take: reached x handle + (1 - reached) x dial.
+
+    The chance to reach is the bundle's contactability (``p_contact_<channel>`` of the scores) where it speaks about the account, else
+    the account's own share of answered calls weighed against the table's.
 
     Examples
     --------
@@ -195,6 +198,9 @@ def expected_minutes(frame: FeatureFrame) -> Floats:
         answered = np.nan_to_num(share) * weight + stated["answered_share"] * stated["prior_calls"]
         once = answered / (weight + stated["prior_calls"])
         reached = 1.0 - (1.0 - once) ** stated["tries"]
+        if scores is not None and f"p_contact_{channel}" in scores:
+            modelled = scores[f"p_contact_{channel}"].to_numpy(dtype=np.float64)
+            reached = np.where(np.isnan(modelled), reached, modelled)
         minutes[:, CONTACT_CHANNELS.index(channel)] = (
             reached * stated["handle_minutes"] + (1.0 - reached) * stated["dial_minutes"]
         )

@@ -67,7 +67,7 @@ def harshness(treatments: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     [1, 4]
     """
     return np.array([HARSHNESS[Treatment(name)] for name in _NAMES], dtype=np.int64)[
-        pd.Index(_NAMES).get_indexer(treatments)
+        pd.Index(_NAMES).get_indexer(pd.Index(treatments))
     ]
 
 

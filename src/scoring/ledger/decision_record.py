@@ -21,6 +21,7 @@ from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.detail_columns import detail_columns
 from scoring.decisions.lawfulness import Lawfulness, rule_letters
 from scoring.decisions.plan import RULE, Plan
+from scoring.decisions.softer import Softer
 from scoring.decisions.timing import Timing
 from scoring.decisions.treatment_details import TreatmentDetails
 from scoring.features.builder import feature_spec_hash
@@ -29,7 +30,7 @@ from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.ledger.replay_inputs import Refs, input_columns, timing_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
-from scoring.scores.scores import Scores, channel_effects, group_contributions
+from scoring.scores.scores import Scores, group_contributions
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 SCHEMA: Final = "decision/1"
@@ -125,6 +126,7 @@ def record_blocks(
     lawful: Lawfulness | None = None,
     details: TreatmentDetails | None = None,
     ranked: Ranked | None = None,
+    softer: Softer | None = None,
     *,
     refs: Refs,
     events: AccountEvents | None = None,
@@ -141,6 +143,8 @@ def record_blocks(
         Timing, terms, questions and files that go with the decisions, recorded under ``details``.
     ranked : Ranked, optional
         Reasons of the rank, for the accounts that get an action.
+    softer : Softer, optional
+        What the customer could do that leads to a softer treatment.
     refs : callable
         What stands for accounts in the ledger (`scoring.ledger.store.Ledger.refs`): a body never holds an account's id.
     events : AccountEvents, optional
@@ -160,6 +164,8 @@ def record_blocks(
             tree["input"]["timing"] = timing_columns(when, plan.waiting, rows)
         if at_prices is not None:
             tree["at_prices"] = dict(at_prices)
+        if softer is not None:
+            tree["softer"] = _softer(softer, rows)
         if details is not None:
             tree["details"] = detail_columns(details, rows)
         yield pa.table(
@@ -243,6 +249,15 @@ def _tree(
         },
         "trigger": shared.trigger,
     }
+
+
+def _softer(softer: Softer, rows: slice) -> pa.Array:
+    """The payment that leads to a softer treatment, per row; null where that was not asked, zero where none tried does."""
+    treatment = softer.treatment[rows]
+    columns = [pa.array(softer.payment_cents[rows]), pa.array(treatment, type=pa.string(), mask=treatment == "")]
+    return pa.StructArray.from_arrays(
+        columns, names=["payment_cents", "treatment"], mask=pa.array(~softer.is_asked[rows])
+    )
 
 
 def _interval(name: str, scored: pd.DataFrame) -> dict[str, Any]:

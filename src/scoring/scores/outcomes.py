@@ -8,6 +8,7 @@ outside a model's population has no value.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -20,6 +21,7 @@ from scoring.features.builder import FeatureFrame
 from scoring.portfolio.reading import Portfolio
 from scoring.scores import outcome_targets as seen
 from scoring.scores.bundle import Bundle
+from scoring.scores.log_odds import probability
 from scoring.scores.outcome_targets import REACHED
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import BUCKET_FIRST_DPD, Bucket, Channel
@@ -146,11 +148,26 @@ def outcomes(bundle: Bundle, frame: FeatureFrame) -> pd.DataFrame:
     >>> list(OUTCOMES)[:5]
     ['p_roll_30d', 'p_cure_30d', 'p_self_cure_30d', 'p_promise_kept', 'p_m3_90d']
     """
-    columns = {"account_id": frame.positions["account_id"].to_numpy()}
-    for name, outcome in OUTCOMES.items():
-        if name in bundle.boosters:
-            rows = outcome.population(frame)
-            column = np.full(len(frame), np.nan)
-            column[rows] = 1.0 / (1.0 + np.exp(-bundle.margin(name, frame.values[rows])))
-            columns[name] = column
-    return pd.DataFrame(columns)
+    return pd.DataFrame({"account_id": frame.positions["account_id"].to_numpy(), **outcome_columns(bundle, frame)})
+
+
+def outcome_columns(bundle: Bundle, frame: FeatureFrame, *, threads: int = 1) -> dict[str, Floats]:
+    """`outcomes` as arrays by model; empty for a bundle without further models.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from pathlib import Path
+    >>> outcome_columns(Bundle("id", Path("."), {}, {}), FeatureFrame(date(2025, 5, 1), pd.DataFrame(), np.empty((0, 0), np.float32)))
+    {}
+    """
+    names = [name for name in OUTCOMES if name in bundle.boosters]
+
+    def column(name: str) -> Floats:
+        rows = OUTCOMES[name].population(frame)
+        found = np.full(len(frame), np.nan)
+        found[rows] = probability(bundle.margin(name, frame.values[rows]))
+        return found
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return dict(zip(names, pool.map(column, names), strict=True))

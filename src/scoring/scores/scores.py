@@ -26,6 +26,7 @@ from scoring.scores.contributions import assert_additive, explained
 from scoring.scores.evidence import EVIDENCE_FEATURES, evidence_states, missing_evidence, told
 from scoring.scores.intervals import UNKNOWN
 from scoring.scores.log_odds import probability
+from scoring.scores.outcomes import outcome_columns
 from scoring.scores.payable import payable_shares
 from scoring.scores.segments import SEGMENT_THRESHOLD, segments
 from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel
@@ -82,7 +83,8 @@ class Scores:
         ``payable_low_cents``, ``payable_mid_cents``, ``payable_high_cents`` (given a payment), ``segment``, ``evidence``; and
         ``w_<channel>_error`` (standard error of its gain over ``w_none``), ``w_none_low``, ``w_none_high``, ``ability_low``,
         ``ability_high`` (see `scoring.scores.intervals`), ``w_adjusted`` (log-odds w less what is expected at that ability),
-        ``evidence_missing`` (names separated by commas), ``expected_cents`` (w x A x D under the logged policy, fractions kept).
+        ``evidence_missing`` (names separated by commas), ``expected_cents`` (w x A x D under the logged policy, fractions kept);
+        and the bundle's further probabilities (`scoring.scores.outcomes`), NaN where a model does not speak about the account.
     margins : dict of str to array (n_accounts,)
         Log-odds of the explained models, before calibration.
     contributions : dict of str to array (n_accounts, n_features + 1)
@@ -143,7 +145,10 @@ def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = Tru
     scored = score_columns(
         bundle, frame.values, positions, frame.as_of, with_contributions=with_contributions, threads=threads
     )
-    return Scores(frame, pd.DataFrame(scored.columns), scored.margins, scored.contributions)
+    table = pd.DataFrame(scored.columns)
+    for name, column in outcome_columns(bundle, frame, threads=threads).items():
+        table[name] = column
+    return Scores(frame, table, scored.margins, scored.contributions)
 
 
 def score_columns(
@@ -204,31 +209,26 @@ def score_columns(
 
 def _willingness(bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats) -> dict[str, Column]:
     """Willingness under the logged policy, without contact and under each channel, and the interval of the second."""
-    learned, logged = bundle.effects, probability(margin)
-    under_actions = _prior_effects(logged) if learned is None else effects.apply(learned, values, margin).columns()
+    under_actions = effects.apply(bundle.effects or known_effects(), values, margin).columns()
     none = under_actions.pop("w_none")
-    low, high = bundle.intervals.get("willingness", UNKNOWN).around(margin if learned is None else log_odds(none))
+    low, high = bundle.intervals.get("willingness", UNKNOWN).around(log_odds(none))
     return {
         "w_none": none,
         "w_none_low": np.minimum(low, none),
         "w_none_high": np.maximum(high, none),
-        "w_logged": logged,
+        "w_logged": probability(margin),
         **under_actions,
     }
 
 
-def _prior_effects(logged: Floats) -> dict[str, Column]:
-    """Without randomised contacts the logged policy is the best estimate of no contact, and the dated prior of a contact."""
-    found: dict[str, Column] = {"w_none": logged}
-    for channel, effect in channel_effects().items():
-        gain = logged * (1.0 - logged) * effect.shift
-        found[f"w_{channel}"] = np.clip(logged + gain, 0.0, 1.0)
-        found[f"w_{channel}_error"] = PRIOR_SPREAD * gain
-    return found
+@lru_cache(maxsize=1)
+def known_effects() -> effects.LearnedEffects:
+    """What contacts change as far as it is known without a log: the logged score stands for no contact, then the dated prior.
 
-
-PRIOR_SPREAD: Final = 0.5
-"""Standard error of a prior effect, as a share of it."""
+    >>> known_effects().none.coefficients
+    (0.0,)
+    """
+    return effects.prior_effects({channel: effect.shift for channel, effect in channel_effects().items()})
 
 
 def log_odds(share: Floats) -> Floats:
