@@ -66,7 +66,7 @@ def _scores() -> Scores:
     held = {name: draw.random(N) < 0.05 for name in ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")}
     at = pd.DataFrame(
         {"account_id": ids, "customer_id": ids, "dpd": dpd, "past_due_cents": owed, "cure_amount_cents": owed, **held}
-    )
+    ).assign(balance_cents=owed, last_minimum_due_cents=np.nan)
     table = pd.DataFrame(
         {
             "account_id": ids, "as_of": np.full(N, ON, dtype="datetime64[D]"), "dpd": dpd, "bucket": buckets(dpd),
