@@ -19,9 +19,10 @@ import scoring
 from scoring.errors import BadRequestError, NotReadyError, ScoringError
 from scoring.explanations import explain
 from serving import shapes, wire
+from serving.admission import Admission
 from serving.answers import record_answer, score_rows
 from serving.desk import Desk
-from serving.edge import Edge
+from serving.edge import Edge, retry_headers, status_of
 from serving.meters import CONTENT_TYPE, Meters
 from serving.openapi import DOCS_PAGE, DOCS_POLICY, described, example_answer, example_bodies
 
@@ -44,6 +45,11 @@ class Threads:
         return await anyio.to_thread.run_sync(partial(work, *values), limiter=self._limiter)
 
 
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
 def make_app() -> FastAPI:
     """The application without anything loaded: `equip` gives it a desk.
 
@@ -55,7 +61,7 @@ def make_app() -> FastAPI:
     app = FastAPI(
         title="Collections scoring", version=scoring.__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.state.meters = Meters()
+    app.state.meters, app.state.admission = Meters(), Admission(None)
     app.add_middleware(Edge, meters=app.state.meters)
     app.add_exception_handler(ScoringError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
@@ -67,9 +73,17 @@ def make_app() -> FastAPI:
     return app
 
 
-def equip(app: FastAPI, desk: Desk, *, threads: int = 2, most_body_bytes: int = wire.MOST_BODY_BYTES) -> None:
-    """Give the application what it answers from."""
+def equip(
+    app: FastAPI,
+    desk: Desk,
+    *,
+    threads: int = 2,
+    most_body_bytes: int = wire.MOST_BODY_BYTES,
+    clock: Callable[[], datetime] = utc_now,
+) -> None:
+    """Give the application what it answers from, and the clock it reads."""
     app.state.desk, app.state.threads, app.state.most_body_bytes = desk, Threads(threads), most_body_bytes
+    app.state.admission, app.state.clock = Admission(desk.known_state(), rate=desk.limits.rate), clock
     app.state.meters.ready.set(float(desk.is_ready()))
 
 
@@ -84,6 +98,10 @@ def desk_of(request: Request) -> Desk:
 def _add_probes(app: FastAPI) -> None:
     @app.get("/healthz", tags=["operation"], summary="Whether the process is alive")
     async def healthz() -> Response:
+        return _json({"alive": True})
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> Response:
         return _json({"alive": True})
 
     @app.get(
@@ -141,7 +159,7 @@ def _add_questions(app: FastAPI) -> None:
     )
     async def decisions(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
-        content = await request.app.state.threads.run(_decide, desk, asked, datetime.now(UTC))
+        content = await request.app.state.threads.run(_decide, desk, asked, request.app.state.clock())
         return Response(content, media_type="application/json")
 
     @app.get(
@@ -247,7 +265,8 @@ async def _body(request: Request, most: int) -> bytes:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScoringError)
     request.scope["refusal_code"] = error.code
-    return _json(error.as_dict(), error.http_status)
+    more = {name.decode(): value.decode() for name, value in retry_headers(error)}
+    return Response(_bytes(error.as_dict()), status_of(error), more, media_type="application/json")
 
 
 async def _misfit(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from scoring.errors import GateError, ScoringError
-from serving.commands import contact_policy, ledger, models, plans, portfolio, records, service
+from serving.commands import contact_policy, keys, ledger, models, plans, portfolio, records, service
 from serving.commands.shared import DONE, FINDINGS, REFUSED
 
 
@@ -45,6 +45,7 @@ COMMANDS: Final = (
     models.promote,
     plans.plan,
     service.serve,
+    keys.keys,
     records.explain,
     models.evaluate,
     records.verify,

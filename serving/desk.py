@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from importlib.metadata import version
@@ -37,6 +37,8 @@ from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
 from serving.nightly import policy_facts
+from serving.settings import Limits
+from serving.state.database import State
 from serving.wire import AccountsRequest
 
 DECISION: Final = "decision"
@@ -61,19 +63,28 @@ class Desk:
     champion: tuple[Pin, Bundle] | ScoringError
     ledger: Ledger | ScoringError
     day: Day | ScoringError
+    state: State | ScoringError | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def known_state(self) -> State | None:
+        """The service's own state, where it could be opened."""
+        return self.state if isinstance(self.state, State) else None
 
     def refuse_unless_ready(self) -> None:
         """Raise what stands in the way of answering, the most basic first."""
-        for part in (self.champion, self.ledger, self.day):
+        for part in self._parts():
             there(part)
 
     def is_ready(self) -> bool:
         """Whether every question can be answered."""
-        return not any(isinstance(part, ScoringError) for part in (self.champion, self.ledger, self.day))
+        return not any(isinstance(part, ScoringError) for part in self._parts())
+
+    def _parts(self) -> tuple[Any, ...]:
+        return (self.champion, self.ledger, self.day, self.state)
 
     def state_facts(self) -> dict[str, Any]:
         """For the log: what is served, or the code of what is missing."""
-        missing = [part.code for part in (self.champion, self.ledger, self.day) if isinstance(part, ScoringError)]
+        missing = [part.code for part in self._parts() if isinstance(part, ScoringError)]
         return {"ready": False, "missing": list(dict.fromkeys(missing))} if missing else self.ready_facts()
 
     def bundle(self) -> Bundle:
@@ -196,6 +207,8 @@ class Desk:
         """Close the ledger and the portfolio."""
         if isinstance(self.ledger, Ledger):
             self.ledger.close()
+        if isinstance(self.state, State):
+            self.state.close()
         if isinstance(self.day, Day):
             self.day.portfolio.connection.close()
 

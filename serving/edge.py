@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from time import perf_counter
@@ -19,8 +19,9 @@ from uuid import uuid4
 
 import orjson
 
-from scoring.errors import ScoringError
+from scoring.errors import ContributionsError, FeatureError, ScoringError
 from serving.meters import Meters
+from serving.state.database import RETRY_AFTER_SECONDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +29,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+OURS: Final = (ContributionsError, FeatureError)
+"""Refusals that say something is wrong with us, never with a request."""
 LOG: Final = logging.getLogger("scoring_requests")
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 QUIET_ROUTES: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
@@ -82,11 +85,11 @@ class Edge:
             await send(message)
 
         try:
-            refuse_strangers(scope, headers)
+            await self._admit(scope, headers)
             await self._app(scope, receive, send_dressed)
         except ScoringError as error:
             scope["refusal_code"] = error.code
-            await _answer(send_dressed, error.http_status, error.as_dict())
+            await _answer(send_dressed, status_of(error), error.as_dict(), retry_headers(error))
         except Exception as error:
             scope["refusal_code"] = "internal_error"
             log("request.failed", request_id=request_id, error=type(error).__name__, at=_places(error))
@@ -95,6 +98,13 @@ class Edge:
             else:
                 raise
         self._count(scope, status, perf_counter() - started, request_id)
+
+    async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Let the caller in; without keys, only this machine."""
+        admission = scope["app"].state.admission
+        if not await admission.needs_keys():
+            refuse_strangers(scope, headers)
+        scope["caller"] = await admission.caller(scope["method"], scope["path"], headers)
 
     def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
@@ -122,7 +132,7 @@ class Edge:
 
 
 def refuse_strangers(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Refuse callers from elsewhere: there are no keys yet, so this machine is the only one that may ask.
+    """Refuse callers from elsewhere: as long as there are no keys, this machine is the only one that may ask.
 
     The name under which the service was reached is checked too, or a web page could ask through its visitor's browser.
 
@@ -134,7 +144,7 @@ def refuse_strangers(scope: Scope, headers: dict[bytes, bytes]) -> None:
     client = scope.get("client")
     if client is not None and not _is_loopback(client[0]):
         raise NotLocalError(
-            "This service answers its own machine only, as long as it has no keys. Ask from that machine.",
+            "This service answers its own machine only, as long as it has no keys. Make one there with `scoring keys make`.",
             field="client",
         )
     host = headers.get(b"host", b"localhost").decode("latin-1").lower()
@@ -173,9 +183,25 @@ def _places(error: BaseException) -> list[str]:
     ]
 
 
-async def _answer(send: Send, status: int, body: dict[str, Any]) -> None:
+def status_of(error: ScoringError) -> int:
+    """The status of a refusal; a defect of ours is no fault of the request.
+
+    >>> status_of(ContributionsError("They do not add up."))
+    500
+    """
+    return 500 if isinstance(error, OURS) else error.http_status
+
+
+def retry_headers(error: ScoringError) -> list[tuple[bytes, bytes]]:
+    """When to ask again, where asking again helps; which scheme of keys, where one is missing."""
+    if error.http_status in (429, 503):
+        return [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
+    return [(b"www-authenticate", b"Bearer")] if error.http_status == 401 else []
+
+
+async def _answer(send: Send, status: int, body: dict[str, Any], more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     content = orjson.dumps(body)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

@@ -20,6 +20,7 @@ from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbe
 from serving.desk import Day, Desk, Loaded, there
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.settings import Settings
+from serving.state.database import State
 
 
 def open_desk(settings: Settings) -> Desk:
@@ -27,7 +28,8 @@ def open_desk(settings: Settings) -> Desk:
     champion = _or_refusal(lambda: _warm_champion(settings))
     ledger = _or_refusal(lambda: _open_ledger(settings))
     day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
-    return Desk(champion, ledger, day)
+    state = _or_refusal(lambda: _open_state(settings))
+    return Desk(champion, ledger, day, state, settings.limits)
 
 
 def _open_ledger(settings: Settings) -> Ledger:
@@ -37,6 +39,13 @@ def _open_ledger(settings: Settings) -> Ledger:
             "There is no ledger yet, so nothing can be recorded. Make a plan with `scoring plan`.", field="ledger"
         )
     return Ledger.open(settings.ledger_place)
+
+
+def _open_state(settings: Settings) -> State:
+    """Keys, permits and events; made where there is a state folder, which starting a service never makes."""
+    if "://" not in settings.state_place and not Path(settings.state_place).parent.is_dir():
+        raise NotReadyError("There is no state folder yet. Make a plan with `scoring plan`.", field="state")
+    return State(settings.state_place)
 
 
 def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:

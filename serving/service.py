@@ -8,6 +8,7 @@ asked, and its ``/readyz`` knows nothing of bundles.
 from __future__ import annotations
 
 import gc
+import os
 from typing import Any, Final, cast
 
 import bentoml
@@ -18,7 +19,7 @@ from serving.app import equip, make_app
 from serving.desk import Desk
 from serving.edge import App, Receive, Scope, Send, log, write_log_lines
 from serving.opening import open_desk
-from serving.serve import refuse_open_host
+from serving.serve import LOCAL_HOSTS, any_keys, refuse_open_host
 from serving.settings import read_settings
 
 LONGEST_SECONDS: Final = 120
@@ -42,7 +43,7 @@ class ApplicationFirst:
 
 @bentoml.service(  # type: ignore[untyped-decorator, unused-ignore]
     name="collections_scoring",
-    workers=1,
+    workers=int(os.environ.get("SCORING_WORKERS", "1")),
     traffic={"timeout": LONGEST_SECONDS},
     http={"host": "127.0.0.1", "port": 3000},
     metrics={"enabled": False},
@@ -70,13 +71,14 @@ def _open() -> Desk:
     """The desk as the environment asks for it; settings that cannot be followed leave it empty, with the reason."""
     try:
         settings = read_settings()
-        refuse_open_host(settings.host)
+        if settings.host not in LOCAL_HOSTS:
+            refuse_open_host(settings.host, has_keys=any_keys(settings))
     except ScoringError as error:
         desk = Desk(error, error, error)
         equip(APPLICATION, desk)
     else:
         desk = open_desk(settings)
-        equip(APPLICATION, desk, threads=settings.threads)
+        equip(APPLICATION, desk, threads=settings.threads, most_body_bytes=settings.limits.body_bytes)
     return desk
 
 

@@ -152,6 +152,12 @@ def revoke_key(state: State, key_id: str, revoked_at: datetime) -> None:
         )
 
 
+def has_keys(state: State) -> bool:
+    """Whether any key was ever made, revoked ones too: an open service is never opened again by revoking its keys."""
+    with state.reading() as connection:
+        return connection.execute(select(KEYS.c.key_id).limit(1)).first() is not None
+
+
 def list_keys(state: State) -> list[dict[str, str | None]]:
     """Every key without its secret: ``key_id``, ``role``, ``caller``, ``made_at``, ``expires_at``, ``revoked_at``."""
     with state.reading() as connection:
