@@ -22,8 +22,8 @@ _STYLE: Final = """
 body{font-family:system-ui,-apple-system,"Noto Sans","Noto Sans CJK SC",sans-serif;line-height:1.5;color:#111;background:#fff;
 max-width:46rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:1.8rem;border-bottom:1px solid #bbb}p{margin:.35rem 0}
-svg{max-width:100%;height:auto;margin:.8rem 0}table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0;display:block;overflow-x:auto}
-th,td{border:1px solid #999;padding:.15rem .4rem;text-align:left}td.m{text-align:center;white-space:nowrap}caption{text-align:left;padding:.3rem 0}
+svg{max-width:100%;height:auto;margin:.8rem 0}table{border-collapse:collapse;font-size:.72rem;margin:.6rem 0;display:block;overflow-x:auto}
+th,td{border:1px solid #999;padding:.1rem .25rem;text-align:left}td.m{text-align:center;white-space:nowrap}caption{text-align:left;padding:.3rem 0}
 .b{background:#222;color:#fff}.r,.u{background:#ddd}p,td,h1{overflow-wrap:anywhere}
 @media print{body{margin:0}h2{break-after:avoid}svg,tr{break-inside:avoid}}
 """

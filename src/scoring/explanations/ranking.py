@@ -55,16 +55,20 @@ def _net_value(facts: DecisionFacts, chosen: Candidate, wording: Wording) -> Ite
     change = facts.assumed_change(chosen)
     if change is not None and facts.choice["priority_formula"] == PRIOR_FORMULA:
         channel = wording.name("channel", chosen.channel)
-        yield wording.say("rank.effect", channel=channel, points=f"{100 * change:+.2f}")
+        source = facts.body["model"].get("effects", {}).get(chosen.channel, "prior")
+        told = wording.say("rank.effect", channel=channel, points=f"{100 * change:+.2f}")
+        yield wording.joined([told, wording.name("effect_source", source)])
     if chosen.value_cents is not None:
         cost = money(chosen.cost_cents, facts.currency, wording)
-        yield wording.say("rank.net", cost=cost, value=money(chosen.value_cents, facts.currency, wording))
+        harm = money(chosen.harm_cents, facts.currency, wording)
+        yield wording.say("rank.net", cost=cost, harm=harm, value=money(chosen.value_cents, facts.currency, wording))
     yield wording.say("rank.price", price=money(chosen.price_cents, facts.currency, wording))
     if facts.is_between_plans:
         value = money(_value(chosen) - chosen.price_cents, facts.currency, wording)
         yield wording.say("rank.at_prices", value=value)
     else:
-        yield wording.say("rank.place", rank=facts.choice["queue_rank"])
+        loss = money(facts.choice.get("loss_cents", 0.0), facts.currency, wording)
+        yield wording.say("rank.place", rank=facts.choice["queue_rank"], loss=loss)
 
 
 def capacity_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:

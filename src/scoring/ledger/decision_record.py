@@ -30,7 +30,7 @@ from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.ledger.replay_inputs import Refs, input_columns, timing_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
-from scoring.scores.scores import Scores, group_contributions
+from scoring.scores.scores import Scores, group_contributions, known_effects
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 SCHEMA: Final = "decision/1"
@@ -220,6 +220,7 @@ def _tree(
         },
         "model": {
             "bundle_id": bundle.bundle_id,
+            "effects": _effect_sources(bundle),
             "recipe": bundle.manifest["recipe"],
             "reference_population": bundle.manifest["reference_population"],
         },
@@ -383,6 +384,12 @@ def _table_text(rule_ids: tuple[str, ...], table: npt.NDArray[np.int8]) -> str:
 def _strictest(one: str, other: str) -> str:
     """Two dated versions of a rule: the stricter letter on each channel."""
     return "".join(max(pair, key=".purb".index) for pair in zip(one, other, strict=True))
+
+
+def _effect_sources(bundle: Bundle) -> dict[str, str]:
+    """Whether what a channel changes comes from the dated prior, from the log, or from both."""
+    effects = bundle.effects if "effects" in bundle.documents else known_effects()
+    return {} if effects is None else {str(channel): str(one.status) for channel, one in effects.channels.items()}
 
 
 def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
