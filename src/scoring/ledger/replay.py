@@ -193,6 +193,8 @@ def _at_prices(body: Mapping[str, Any]) -> Callable[[Scores, Bundle], Plan]:
             run_id=body["run_id"],
             lawful=lawful_from([body]),
             minute_prices=minutes,
+            events=events_from([body], scores.frame),
+            when=timing_from([body], scores.frame.as_of),
         )
 
     return decided
