@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from scoring.errors import GateError, ScoringError
-from serving.commands import contact_policy, keys, ledger, models, plans, portfolio, records, service
+from serving.commands import contact_policy, keys, ledger, models, plans, portfolio, records, service, strategies
 from serving.commands.shared import DONE, FINDINGS, REFUSED
 
 
@@ -43,6 +43,7 @@ COMMANDS: Final = (
     portfolio.check,
     models.train,
     models.promote,
+    strategies.strategy,
     plans.plan,
     service.serve,
     keys.keys,

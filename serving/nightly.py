@@ -26,6 +26,8 @@ from scoring.decisions.capacity import Capacity, read_capacity
 from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, read_operations
 from scoring.decisions.plan import Plan, decide, plan_summary, strategy_versions
 from scoring.decisions.softer import softer_treatments
+from scoring.decisions.strategy import Strategy, with_effects
+from scoring.decisions.strategy_pin import strategy_in_force
 from scoring.decisions.timing import timing
 from scoring.decisions.treatment_details import TreatmentDetails, treatment_details
 from scoring.decisions.treatment_details import versions as detail_versions
@@ -46,6 +48,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy
 
 PLAN_FILE: Final = "plan.json"
+STRATEGY_FILE: Final = "strategy.toml"
 CURRENT: Final = "current.json"
 QUEUE_COLUMNS: Final = (
     "rank", "account_id", "treatment", "priority_value_cents", "loss_cents", "waited_days", "bucket", "dpd", "past_due_cents",
@@ -85,6 +88,7 @@ def run_plan(
     threads: int = 2,
     progress: Callable[[str], None] = lambda message: None,
     ledger_place: str = "",
+    strategy_file: Path | None = None,
 ) -> NightlyRun:
     """Score a portfolio, make one plan, record every decision, write the queues.
 
@@ -106,6 +110,8 @@ def run_plan(
         What holds for the whole operation, e.g. that calls are recorded; without it such facts are unknown.
     ledger_place : str, optional
         A file or the address of a PostgreSQL database; default: ``ledger.db`` in the state folder.
+    strategy_file : Path, optional
+        Default: the promoted strategy, else the house's.
 
     Returns
     -------
@@ -120,7 +126,9 @@ def run_plan(
     _refuse_full_disk(home)
     capacity = read_capacity(capacity_file)
     operations = read_operations(operations_file)
+    strategy = strategy_in_force(home, strategy_file)
     pin, bundle = load_champion(home)
+    bundle = with_effects(bundle, strategy)
     progress("reading the portfolio")
     portfolio = read_portfolio(folder, threads=threads, memory_limit=DUCKDB_MEMORY)
     refuse_other_currency(portfolio, bundle)
@@ -136,10 +144,13 @@ def run_plan(
         else lawfulness(portfolio, profile, operations, scores.table["account_id"].tolist(), as_of)
     )
     progress("plan")
-    shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations))
+    shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations), strategy)
     events = account_events(portfolio, scores.table["account_id"].to_numpy(dtype=object), as_of)
     when = timing(events)
-    plan = decide(scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful, events=events, when=when)
+    plan = decide(
+        scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful, events=events, when=when,
+        strategy=strategy,
+    )  # fmt: skip
     progress("timing and terms")
     details = treatment_details(
         events, when, scores, plan.decisions, bundle.definition, waiting=plan.waiting, profile=profile
@@ -150,7 +161,12 @@ def run_plan(
     ranked = rank_reasons(plan, frame, bundle, threads=threads)
     progress("ledger")
     summary = _summary(plan, scores, pin, bundle, portfolio, shared)
-    batch = Batch(shared.run_id, "decision", as_of, {**summary, "capacity": stated_capacity(capacity)})
+    batch = Batch(
+        shared.run_id,
+        "decision",
+        as_of,
+        {**summary, "capacity": stated_capacity(capacity), "strategy_text": strategy.text},
+    )
     if profile is not None:
         archive_policy(home, policy, profile)
     with Ledger.open(ledger_place or home / "ledger.db") as ledger:
@@ -215,13 +231,18 @@ def _operations_facts(operations: Operations) -> dict[str, Any]:
 
 
 def circumstances(
-    portfolio: Portfolio, bundle: Bundle, as_of: date, capacity: dict[Channel, Capacity], policy: dict[str, Any]
+    portfolio: Portfolio,
+    bundle: Bundle,
+    as_of: date,
+    capacity: dict[Channel, Capacity],
+    policy: dict[str, Any],
+    strategy: Strategy,
 ) -> Circumstances:
     """What all decisions of a run share; the run id is a hash of everything that can change a decision."""
     limits = stated_capacity(capacity)
     inputs = [
         scoring.__version__, RECORD_SCHEMA, portfolio.fingerprint, as_of.isoformat(), bundle.bundle_id, feature_spec_hash(),
-        treatment_table().version, limits, policy, strategy_versions(), detail_versions(),
+        treatment_table().version, limits, policy, strategy_versions(strategy), detail_versions(),
     ]  # fmt: skip
     run_id = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return Circumstances(
@@ -229,7 +250,7 @@ def circumstances(
         trigger="plan",
         data_fingerprint=portfolio.fingerprint,
         currency=portfolio.currency,
-        policy={**policy, "treatments": treatment_table().version, **strategy_versions(), **detail_versions()},
+        policy={**policy, "treatments": treatment_table().version, **strategy_versions(strategy), **detail_versions()},
         environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
     )
 
@@ -284,7 +305,7 @@ def _publish(
         _write_files(plan, scores, details, summary, scratch)
         kept.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(prefix=".plan-", dir=kept.parent))
-        for name in ("scores.parquet", "decisions.parquet", PLAN_FILE):
+        for name in ("scores.parquet", "decisions.parquet", STRATEGY_FILE, PLAN_FILE):
             shutil.copy2(scratch / name, own / name)
         _swap_in(own, kept)
         _swap_in(scratch, out)
@@ -299,6 +320,7 @@ def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary:
     for channel, queue in queues(plan, scores, details).items():
         queue.to_parquet(place / f"queue_{channel}.parquet", index=False)
         queue.to_csv(place / f"queue_{channel}.csv", index=False, lineterminator="\n")
+    (place / STRATEGY_FILE).write_text(plan.strategy.text, encoding="utf-8", newline="")
     (place / PLAN_FILE).write_text(
         json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from scoring.decisions.strategy import Strategy, strategy_from
+from scoring.decisions.strategy_pin import FOLDER, PIN, pin_strategy
 from scoring.errors import BadRequestError, GateError, PolicyError, ScoringError
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle
@@ -31,7 +31,6 @@ from training.off_policy.gate import StrategyVerdict, judge
 from training.off_policy.overlap import discretion_contrast
 from training.off_policy.strategy_log import StrategyLog, named_checks, strategy_log, target_of
 
-EFFECTS: Final = ("learned", "prior")
 REPORT_NAME: Final = "off_policy.json"
 
 
@@ -70,15 +69,7 @@ def strategy_file(path: Path) -> StrategyFile:
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"Strategy file {path} cannot be read. Give a TOML file.", field="strategy") from error
     strategy = strategy_from(text)
-    effects = tomllib.loads(text).get("effects", EFFECTS[0])
-    if effects not in EFFECTS:
-        raise PolicyError(
-            f"Strategy file {path.name}, effects: {effects!r} is none of {', '.join(EFFECTS)}.",
-            field="effects",
-            got=str(effects),
-            expected=list(EFFECTS),
-        )
-    return StrategyFile(text, strategy, str(effects))
+    return StrategyFile(text, strategy, strategy.effects)
 
 
 def judge_strategy(
@@ -186,6 +177,7 @@ def promote_strategy(
         )
     facts = {"approver": approver.strip(), "approved_at": promoted_at.isoformat(timespec="seconds")}
     tracking.mark_strategy_champion(home, version, facts)
+    pin_strategy(home, candidate.strategy, {"version": version, **facts})
     return version
 
 
@@ -194,7 +186,41 @@ def champion_strategy(home: Path) -> StrategyFile | None:
     text = tracking.champion_strategy_text(home)
     if text is None:
         return None
-    return StrategyFile(text, strategy_from(text), str(tomllib.loads(text).get("effects", EFFECTS[0])))
+    strategy = strategy_from(text)
+    return StrategyFile(text, strategy, strategy.effects)
+
+
+def judge_file(
+    file: Path, folder: Path, *, home: Path, progress: Callable[[str], None] = lambda message: None
+) -> dict[str, Any]:
+    """`judge_strategy` for a file, a folder and a state folder: what ``scoring strategy judge`` calls."""
+    _, bundle = load_champion(home)
+    candidate = strategy_file(file)
+    return judge_strategy(
+        read_portfolio(folder), bundle, candidate, champion_strategy(home), progress=progress
+    ).as_dict()
+
+
+def promote_file(
+    file: Path,
+    folder: Path,
+    *,
+    home: Path,
+    approver: str,
+    promoted_at: datetime,
+    progress: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """`promote_strategy` for a file, a folder and a state folder: what ``scoring strategy promote`` calls."""
+    _, bundle = load_champion(home)
+    candidate = strategy_file(file)
+    verdict = judge_strategy(read_portfolio(folder), bundle, candidate, champion_strategy(home), progress=progress)
+    version = promote_strategy(home, candidate, verdict, approver=approver, promoted_at=promoted_at)
+    return {
+        "version": version,
+        "sha256": candidate.version,
+        "pin": str(home / FOLDER / PIN),
+        "judged": verdict.as_dict(),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,6 +26,9 @@ from serving.settings import read_settings
     help="YAML of facts that stand in no table, e.g. call_recording_on: true; unlisted is unknown.",
 )
 @click.option(
+    "--strategy", "strategy_file", type=FOLDER, help="Strategy file; default: the promoted one, else data/reference."
+)
+@click.option(
     "--out", required=True, type=FOLDER, help="New folder, or an earlier plan's, which is replaced in one step."
 )
 @AS_JSON
@@ -35,6 +38,7 @@ def plan(
     capacity: Path | None,
     policy: str | None,
     operations: Path | None,
+    strategy_file: Path | None,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -50,7 +54,7 @@ def plan(
         run = run_plan(
             folder, as_of=as_of, out=out, home=settings.home, recorded_at=datetime.now(UTC), capacity_file=capacity,
             policy=policy, operations_file=operations, threads=settings.threads, progress=progress,
-            ledger_place=settings.ledger_place,
+            ledger_place=settings.ledger_place, strategy_file=strategy_file,
         )  # fmt: skip
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items() if entry["used"]}
     lines = [

@@ -98,11 +98,12 @@ def test_the_plan_writes_every_file_that_the_interface_names(planned: Path) -> N
     decisions = pd.read_parquet(planned / "decisions.parquet")
     channels = [str(channel) for channel in CONTACT_CHANNELS]
 
-    assert list(scores.columns) == [
+    named = [
         "account_id", "as_of", "dpd", "bucket", "past_due_cents", "cure_amount_cents", "w_none", "w_logged",
         *(f"w_{channel}" for channel in channels), "ability", "p_full", "payable_low_cents", "payable_mid_cents",
         "payable_high_cents", "segment", "evidence",
     ]  # fmt: skip
+    assert [name for name in scores.columns if name in named] == named
     assert list(decisions.columns) == list(DECISION_COLUMNS)
     assert decisions["account_id"].is_unique
     for channel in channels:
@@ -148,7 +149,7 @@ def test_one_account_in_python_has_the_plans_numbers_to_the_last_bit(line: Line,
         alone = score(bundle, build_for(portfolio, line.as_of, (account_id,))).table
         seen = planned_scores[planned_scores["account_id"] == account_id].reset_index(drop=True)
         for column in seen.columns.difference(["as_of"]):
-            assert np.array_equal(alone[column].to_numpy(), seen[column].to_numpy()), column
+            pd.testing.assert_series_equal(alone[column], seen[column], check_exact=True)
 
 
 def test_capacities_are_respected_and_a_closed_channel_is_never_used(line: Line, tmp_path: Path) -> None:
@@ -166,7 +167,9 @@ def test_capacities_are_respected_and_a_closed_channel_is_never_used(line: Line,
     )
 
     used = {name: entry["used"] for name, entry in run.summary["capacities"].items()}
-    assert used["agent_call"] == 10 and used["sms"] == 7 and used["email"] == 0 and used["letter"] == 0
+    minutes = next(limit for limit in run.summary["resources"] if limit["name"] == "agent_call minutes")
+    assert 8 <= used["agent_call"] and minutes["used"] <= 61
+    assert used["sms"] == 7 and used["email"] == 0 and used["letter"] == 0
     assert used["field_visit"] == used["legal_referral"] == 0
     assert run.summary["value_cents"] <= run.summary["bound_cents"]
 

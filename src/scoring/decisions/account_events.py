@@ -75,6 +75,23 @@ class AccountEvents:
         return len(self.account_ids)
 
 
+def open_standings(events: AccountEvents) -> pd.DataFrame:
+    """The standings that hold at the end of the as-of day: those without an end, and those whose known end lies ahead.
+
+    Examples
+    --------
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> flag = {"account_id": "A1", "from_at": "2025-04-01T08:00:00Z", "known_at": "2025-04-01T08:00:00Z"}
+    >>> ill, ended = flag | {"kind": "illness", "until_at": "2025-06-01T00:00:00Z"}, flag | {"kind": "job_loss", "until_at": "2025-04-20T00:00:00Z"}
+    >>> given = portfolio_from_tables({**SMALLEST, "standings": [ill, ended]})
+    >>> open_standings(account_events(given, np.array(["A1"], dtype=object), date(2025, 5, 1)))["kind"].tolist()
+    ['illness']
+    """
+    seen = events.standings
+    until = pd.to_datetime(seen["until_at"], utc=True)
+    return seen[(until.isna() | (until >= pd.Timestamp(events.as_of, tz="UTC") + pd.Timedelta(days=1))).to_numpy()]
+
+
 def day_number(day: date) -> int:
     """Days since 1970-01-01.
 

@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from scoring.decisions.account_events import NO_DAY, AccountEvents, Ints, day_number
+from scoring.decisions.account_events import NO_DAY, AccountEvents, Ints, day_number, open_standings
 from scoring.decisions.house_numbers import house_numbers
 
 GRACE_KINDS: Final = ("illness", "job_loss", "disaster", "hardship")
@@ -69,10 +70,12 @@ def grace_holds(events: AccountEvents) -> GraceHolds:
     (['illness'], [20228], ['E1'])
     """
     n, tomorrow = len(events), day_number(events.as_of) + 1
-    flags = events.standings
-    open_now = flags[flags["kind"].isin(GRACE_KINDS) & flags["until_at"].isna()]
+    flags = open_standings(events)
+    open_now = flags[flags["kind"].isin(GRACE_KINDS)]
     begins = open_now["from_at"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    ends = begins + open_now["kind"].map(grace_days()).to_numpy(dtype=np.int64)
+    until = pd.to_datetime(open_now["until_at"]).to_numpy().astype("datetime64[D]")
+    known_end = np.where(np.isnat(until), np.iinfo(np.int64).max, until.astype(np.int64))
+    ends = np.minimum(begins + open_now["kind"].map(grace_days()).to_numpy(dtype=np.int64), known_end)
     has_evidence = open_now["evidence_ref"].notna().to_numpy()
     rows = open_now["row"].to_numpy(dtype=np.int64)
     asked = np.zeros(n, dtype=bool)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import NO_DAY, AccountEvents, Ints, day_texts
+from scoring.decisions.account_events import NO_DAY, AccountEvents, Ints, day_texts, open_standings
 from scoring.decisions.house_numbers import house_numbers
 from scoring.policy import Truth
 
@@ -92,10 +92,11 @@ def legal_review(events: AccountEvents, positions: pd.DataFrame) -> LegalReview:
     first = np.where(count > 0, first, NO_DAY)
     seen = {"contacts": "contacts" in events.observed, "standings": "standings" in events.observed}
 
+    flags = open_standings(events)
+
     def flag(*kinds: str) -> npt.NDArray[np.bool_]:
         found = np.zeros(n, dtype=bool)
-        flags = events.standings
-        found[flags.loc[flags["kind"].isin(kinds) & flags["until_at"].isna(), "row"].to_numpy(dtype=np.int64)] = True
+        found[flags.loc[flags["kind"].isin(kinds), "row"].to_numpy(dtype=np.int64)] = True
         return found
 
     def stated(holds: npt.NDArray[np.bool_], *, by: str | None = None) -> npt.NDArray[np.int8]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.account_events import AccountEvents, open_standings
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
 from scoring.decisions.capacity import Capacity, contacts_by_channel, less_reserve, resources_of
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
@@ -145,8 +145,8 @@ def standing_of(scores: Scores, strategy: Strategy, events: AccountEvents | None
 def _flagged(customers: npt.NDArray[np.object_], events: AccountEvents | None, kinds: tuple[str, ...]) -> Bools:
     if events is None:
         return np.zeros(len(customers), dtype=bool)
-    is_open = events.standings["kind"].isin(kinds) & events.standings["until_at"].isna()
-    flagged = customers[events.standings.loc[is_open, "row"].to_numpy(dtype=np.int64)]
+    known = open_standings(events)
+    flagged = customers[known.loc[known["kind"].isin(kinds), "row"].to_numpy(dtype=np.int64)]
     return np.asarray(pd.Series(customers).isin(flagged), dtype=bool)
 
 
@@ -245,7 +245,7 @@ def decide(
     planned = _planned(weighed.values, [*less_reserve(limits, strategy.exploration_share), *floor], first, ids)
     drawn = draw(
         planned.chosen,
-        _allowed(weighed, scores, strategy),
+        _allowed(weighed, scores, standing.supported, strategy),
         (weighed.idle_reasons == "") & ~standing.protected & ~first,
         ids,
         scores.frame.positions["customer_id"].to_numpy(dtype=object),
@@ -330,12 +330,15 @@ def _support_floor(values: Floats, supported: Bools, strategy: Strategy) -> list
     return [Resource(SUPPORT, dict.fromkeys(range(len(CONTACT_CHANNELS)), counted), None, least)]
 
 
-def _allowed(weighed: Weighed, scores: Scores, strategy: Strategy) -> Bools:
-    """What chance may deal each account: lawful channels that a person need not decide, no pressure on those who cannot pay."""
+def _allowed(weighed: Weighed, scores: Scores, supported: Bools, strategy: Strategy) -> Bools:
+    """What chance may deal each account: lawful channels that a person need not decide, no pressure on those who are supported.
+
+    Supported are customers with an open flag that says so, and accounts expected to be unable to pay.
+    """
     may_deal = np.array([c in strategy.explored and c not in HUMAN_ONLY_CHANNELS for c in CONTACT_CHANNELS])
     presses = np.array([channel in strategy.pressure for channel in CONTACT_CHANNELS])
-    unable = np.isin(scores.table["segment"].to_numpy(dtype=object).astype(str), UNABLE)
-    channels = weighed.lawful & may_deal & ~(unable[:, None] & presses)
+    supported = supported | np.isin(scores.table["segment"].to_numpy(dtype=object).astype(str), UNABLE)
+    channels = weighed.lawful & may_deal & ~(supported[:, None] & presses)
     return np.concatenate([channels, np.ones((len(channels), 1), dtype=bool)], axis=1)
 
 
@@ -372,13 +375,13 @@ def _decided(plan: Plan) -> Places:
     return np.asarray(plan.decisions["channel"].map(code).fillna(NOBODY).to_numpy(), dtype=np.int64)
 
 
-def strategy_versions() -> dict[str, str]:
-    """Hashes of the strategy and the harm table: whatever changes them makes another run.
+def strategy_versions(strategy: Strategy | None = None) -> dict[str, str]:
+    """Hashes of the strategy (by default the house's) and the harm table: whatever changes them makes another run.
 
     >>> sorted(strategy_versions())
     ['harm', 'strategy']
     """
-    return {"harm": harm_table().version, "strategy": house_strategy().version}
+    return {"harm": harm_table().version, "strategy": (strategy or house_strategy()).version}
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from scoring.errors import PolicyError
 from scoring.resources import data_folder
+from scoring.scores.bundle import Bundle
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel
 
+LEARNED, PRIOR = "learned", "prior"
+EFFECTS: Final = (LEARNED, PRIOR)
 _SHARES: Final = ("exploration_share", "holdout_share", "waiting_share", "support_share")
 
 
@@ -29,8 +33,12 @@ class Strategy:
     protected, supported : tuple of str
         Kinds of open standings; `supported` are some of the protected.
     pressure, explored : tuple of Channel
+    effects : str
+        ``learned``: what the bundle learned about contacts; ``prior``: the dated table, whatever was learned.
     version : str
         SHA-256 of the file.
+    text : str
+        The file, so that a plan can be made again from its record.
     """
 
     exploration_share: float
@@ -44,16 +52,18 @@ class Strategy:
     supported: tuple[str, ...]
     pressure: tuple[Channel, ...]
     explored: tuple[Channel, ...]
+    effects: str
     version: str
+    text: str = field(repr=False)
 
     def facts(self) -> dict[str, Any]:
         """For ``plan.json`` and the record.
 
         >>> sorted(house_strategy().facts())[:3]
-        ['exploration_share', 'holdout_share', 'most_waiting_days']
+        ['effects', 'exploration_share', 'holdout_share']
         """
         numbers = {name: getattr(self, name) for name in (*_SHARES, "most_waiting_days")}
-        return {**dict(sorted(numbers.items())), "sha256": self.version}
+        return {"effects": self.effects, **dict(sorted(numbers.items())), "sha256": self.version}
 
 
 @lru_cache(maxsize=1)
@@ -122,8 +132,37 @@ def strategy_from(text: str) -> Strategy:
         supported=tuple(_words(raw, "supported", list)),
         pressure=_channels(raw, "pressure"),
         explored=explored,
+        effects=_effects(raw),
         version=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
     )
+
+
+def with_effects(bundle: Bundle, strategy: Strategy) -> Bundle:
+    """The bundle as the strategy uses it: without what it learned about contacts where the strategy asks for the prior.
+
+    Examples
+    --------
+    Laws in ``tests/decisions/test_strategy.py``.
+    """
+    if strategy.effects == LEARNED or "effects" not in bundle.documents:
+        return bundle
+    used = copy(bundle)  # what was already worked out from the models stays
+    used.__dict__["documents"] = {name: it for name, it in bundle.documents.items() if name != "effects"}
+    used.__dict__.pop("effects", None)
+    return used
+
+
+def _effects(raw: dict[str, Any]) -> str:
+    stated = raw.get("effects", LEARNED)
+    if stated not in EFFECTS:
+        raise PolicyError(
+            f"strategy.toml, effects: {stated!r} is none of {', '.join(EFFECTS)}.",
+            field="effects",
+            got=str(stated),
+            expected=list(EFFECTS),
+        )
+    return str(stated)
 
 
 def _number(raw: dict[str, Any], name: str, *, most: float | None) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import AccountEvents, account_events, day_texts
+from scoring.decisions.account_events import AccountEvents, account_events, day_texts, open_standings
 from scoring.decisions.contact_hours import ContactHours, contact_hours
 from scoring.decisions.eligibility import Eligibility, art_70
 from scoring.decisions.house_numbers import house_numbers
@@ -239,9 +239,9 @@ def _broke_a_promise(events: AccountEvents) -> npt.NDArray[np.bool_]:
 def _repairs(events: AccountEvents, decisions: pd.DataFrame, treatment: Objects) -> Objects:
     """What to repair in the contact data and how; nobody but the customer is asked."""
     n = len(events)
-    flags = events.standings
+    flags = open_standings(events)
     invalid = np.zeros(n, dtype=bool)
-    wrong = flags["kind"].isin(["own_number_invalid", "loss_of_contact"]) & flags["until_at"].isna()
+    wrong = flags["kind"].isin(["own_number_invalid", "loss_of_contact"])
     invalid[flags.loc[wrong, "row"].to_numpy(dtype=np.int64)] = True
     repair = treatment == str(Treatment.REPAIR_CONTACT_DATA)
     needed = repair | invalid

@@ -19,10 +19,11 @@ import orjson
 from scoring.decisions.capacity import Capacity
 from scoring.decisions.live import decide_at_prices
 from scoring.decisions.plan import Plan, decide, strategy_versions
+from scoring.decisions.strategy import Strategy, house_strategy, strategy_from, with_effects
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import LedgerError, ScoringError
 from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
-from scoring.ledger.record import StoredRecord
+from scoring.ledger.record import StoredBatch, StoredRecord
 from scoring.ledger.replay_inputs import CUSTOMER, events_from, frame_from, lawful_from, timing_from
 from scoring.ledger.store import Ledger
 from scoring.scores.bundle import Bundle
@@ -158,14 +159,22 @@ def _whole_plan(ledger: Ledger, batch_id: str, bundle_of: BundleOf, threads: int
         yield from _refused(records, "it was recorded before inputs were kept for replay")
         return
     capacity = {Channel(name): Capacity(*limits) for name, limits in batch.meta["capacity"].items()}
+    strategy = _strategy_of(batch, bodies[0])
 
     def decided(scores: Scores, bundle: Bundle) -> Plan:
         return decide(
             scores, bundle.definition, capacity, run_id=bodies[0]["run_id"], lawful=lawful_from(bodies),
-            events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of),
+            events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of), strategy=strategy,
         )  # fmt: skip
 
-    yield from _recomputed(ledger, records, bodies, bundle_of, decided, threads)
+    yield from _recomputed(ledger, records, bodies, bundle_of, decided, strategy, threads)
+
+
+def _strategy_of(batch: StoredBatch | None, body: Mapping[str, Any]) -> Strategy:
+    """The strategy that decided: the one that its plan recorded, or the house's."""
+    text = None if batch is None else batch.meta.get("strategy_text")
+    recorded = None if text is None else strategy_from(text)
+    return recorded if recorded is not None and recorded.version == body["strategy"]["sha256"] else house_strategy()
 
 
 def _each_alone(ledger: Ledger, records: Sequence[StoredRecord], bundle_of: BundleOf) -> Iterator[Replayed]:
@@ -174,10 +183,11 @@ def _each_alone(ledger: Ledger, records: Sequence[StoredRecord], bundle_of: Bund
         if "at_prices" not in body:
             yield from _refused([record], "it was recorded before its prices were kept for replay")
             continue
-        yield from _recomputed(ledger, [record], [body], bundle_of, _at_prices(body), 1)
+        strategy = _strategy_of(ledger.batch(body["at_prices"].get("plan_run_id", "")), body)
+        yield from _recomputed(ledger, [record], [body], bundle_of, _at_prices(body, strategy), strategy, 1)
 
 
-def _at_prices(body: Mapping[str, Any]) -> Callable[[Scores, Bundle], Plan]:
+def _at_prices(body: Mapping[str, Any], strategy: Strategy) -> Callable[[Scores, Bundle], Plan]:
     made_at = body["at_prices"]
     prices, minutes = (
         {Channel(name): float(price) for name, price in made_at[kind].items()} for kind in ("prices", "minute_prices")
@@ -195,6 +205,7 @@ def _at_prices(body: Mapping[str, Any]) -> Callable[[Scores, Bundle], Plan]:
             minute_prices=minutes,
             events=events_from([body], scores.frame),
             when=timing_from([body], scores.frame.as_of),
+            strategy=strategy,
         )
 
     return decided
@@ -206,11 +217,12 @@ def _recomputed(
     bodies: Sequence[dict[str, Any]],
     bundle_of: BundleOf,
     decided: Callable[[Scores, Bundle], Plan],
+    strategy: Strategy,
     threads: int,
 ) -> Iterator[Replayed]:
     try:
         accounts, customers = _names(ledger, records, bodies)
-        again = _bodies_again(ledger, bodies, accounts, customers, bundle_of, decided, threads)
+        again = _bodies_again(ledger, bodies, accounts, customers, bundle_of, decided, strategy, threads)
     except ScoringError as problem:
         yield from _refused(records, problem.message)
         return
@@ -242,11 +254,12 @@ def _bodies_again(
     customers: Sequence[str],
     bundle_of: BundleOf,
     decided: Callable[[Scores, Bundle], Plan],
+    strategy: Strategy,
     threads: int,
 ) -> Iterator[dict[str, Any]]:
     first = bodies[0]
-    bundle = bundle_of(first["model"]["bundle_id"])
-    _refuse_other_tables(first)
+    bundle = with_effects(bundle_of(first["model"]["bundle_id"]), strategy)
+    _refuse_other_tables(first, strategy)
     scores = score(bundle, frame_from(bodies, accounts, customers), threads=threads)
     plan = decided(scores, bundle)
     ranked = None
@@ -265,9 +278,9 @@ def _bodies_again(
     return (orjson.loads(text) for block in blocks for text in block["body"].to_pylist())
 
 
-def _refuse_other_tables(body: Mapping[str, Any]) -> None:
-    """Treatments, worths and strategy are read from the project's tables: another version would decide otherwise."""
-    now = {"treatments": treatment_table().version, **strategy_versions()}
+def _refuse_other_tables(body: Mapping[str, Any], strategy: Strategy) -> None:
+    """Treatments and worths are read from the project's tables: another version would decide otherwise."""
+    now = {"treatments": treatment_table().version, **strategy_versions(strategy)}
     changed = sorted(name for name, seen in now.items() if body["policy"].get(name, seen) != seen)
     if changed:
         raise LedgerError(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from scoring.decisions.account_events import AccountEvents, day_number
+from scoring.decisions.account_events import AccountEvents, day_number, open_standings
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.payday import Waiting
 from scoring.decisions.strategy import Strategy
@@ -117,8 +117,8 @@ def _open_flags(events: AccountEvents | None, strategy: Strategy, count: int) ->
     """Kinds of open standings per account that the strategy looks at, in the order of their names."""
     flags: list[list[str]] = [[] for _ in range(count)]
     if events is not None:
-        seen = events.standings
-        watched = seen[seen["kind"].isin(strategy.protected) & seen["until_at"].isna()]
+        seen = open_standings(events)
+        watched = seen[seen["kind"].isin((*strategy.protected, *strategy.supported))]
         pairs = sorted(set(zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True)))
         for row, kind in pairs:  # flags are few
             flags[row].append(kind)
