@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_IN_FORCE: Final[ContextVar[Mapping[str, str]]] = ContextVar("reference tables in force", default=_NONE)
 
 
 def data_folder() -> Path:
@@ -32,3 +42,50 @@ def data_folder() -> Path:
             return folder
     looked = " and ".join(str(folder) for folder in candidates)
     raise FileNotFoundError(f"The table contracts are missing: looked in {looked}. Install the package from its wheel.")
+
+
+def reference_text(name: str) -> str:
+    """The text of ``data/reference/<name>.toml``, or of the version that is `in_force`.
+
+    Examples
+    --------
+    >>> "[channels." in reference_text("channel_effects")
+    True
+    """
+    stated = _IN_FORCE.get().get(name)
+    return _text_of(name) if stated is None else stated
+
+
+def reference_version(name: str) -> str:
+    """SHA-256 of that text, as decisions record it.
+
+    >>> len(reference_version("harm"))
+    64
+    """
+    return sha256(reference_text(name).encode()).hexdigest()
+
+
+@contextmanager
+def in_force(texts: Mapping[str, str]) -> Iterator[None]:
+    """Inside, these texts stand for the reference tables of their names: a decision is computed again under the tables of its day.
+
+    Other threads and requests see the project's own tables all the while.
+
+    Examples
+    --------
+    >>> with in_force({"harm": "growth = 0.1"}):
+    ...     reference_text("harm")
+    'growth = 0.1'
+    >>> reference_text("harm") == "growth = 0.1"
+    False
+    """
+    before = _IN_FORCE.set(MappingProxyType({**_IN_FORCE.get(), **texts}))
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(before)
+
+
+@lru_cache(maxsize=16)
+def _text_of(name: str) -> str:
+    return (data_folder() / "reference" / f"{name}.toml").read_bytes().decode()

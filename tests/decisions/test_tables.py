@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from scoring.decisions import treatments
 from scoring.decisions.capacity import Capacity, capacity_from, contacts_by_channel, read_capacity
 from scoring.decisions.treatments import cells_of, treatment_table, treatments_from
 from scoring.errors import CapacityError, PolicyError
@@ -138,10 +136,3 @@ def test_a_capacity_file_is_read_and_a_broken_one_refused(tmp_path: Path):
         read_capacity(tmp_path / "none.yaml")
     path.write_text("", encoding="utf-8")
     assert read_capacity(path) == read_capacity(None)
-
-
-@pytest.fixture(autouse=True)
-def _fresh_table() -> Iterator[None]:
-    treatments.treatment_table.cache_clear()
-    yield
-    treatments.treatment_table.cache_clear()

@@ -21,7 +21,7 @@ import pandas as pd
 from scoring.errors import PolicyError
 from scoring.features.builder import FeatureFrame
 from scoring.features.registry import FEATURE_NAMES
-from scoring.resources import data_folder
+from scoring.resources import reference_text
 from scoring.scores.scores import channel_effects
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -54,7 +54,6 @@ class Harm:
     version: str
 
 
-@lru_cache(maxsize=1)
 def harm_table() -> Harm:
     """Read and check ``data/reference/harm.toml``.
 
@@ -63,9 +62,10 @@ def harm_table() -> Harm:
     >>> harm_table().growth
     0.15
     """
-    return harm_from((data_folder() / "reference" / "harm.toml").read_text(encoding="utf-8"))
+    return harm_from(reference_text("harm"))
 
 
+@lru_cache(maxsize=4)
 def harm_from(text: str) -> Harm:
     """Check and type a harm table.
 

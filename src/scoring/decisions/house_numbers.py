@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from scoring.errors import PolicyError
-from scoring.resources import data_folder
+from scoring.resources import reference_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class HouseNumbers:
         return int(self.values[name])
 
 
-@lru_cache(maxsize=4)
 def house_numbers(name: str) -> HouseNumbers:
     """Read and check ``data/reference/<name>.toml``.
 
@@ -59,10 +58,10 @@ def house_numbers(name: str) -> HouseNumbers:
     >>> house_numbers("timing").sources["review_days"][:5]
     'house'
     """
-    path = data_folder() / "reference" / f"{name}.toml"
-    return numbers_from(path.read_text(encoding="utf-8"), path.name)
+    return numbers_from(reference_text(name), f"{name}.toml")
 
 
+@lru_cache(maxsize=8)
 def numbers_from(text: str, file: str) -> HouseNumbers:
     """Check and type such a table.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scoring.errors import PolicyError
-from scoring.resources import data_folder
+from scoring.resources import reference_text
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Evidence, Segment, Stage, Treatment
 
 NEVER_BY_SCORE: Final = HUMAN_ONLY_CHANNELS
@@ -42,7 +42,6 @@ class TreatmentTable:
     version: str
 
 
-@lru_cache(maxsize=1)
 def treatment_table() -> TreatmentTable:
     """Read and check ``data/reference/treatments.toml``.
 
@@ -56,9 +55,10 @@ def treatment_table() -> TreatmentTable:
     >>> treatment_table().self_cure_above
     0.9
     """
-    return treatments_from((data_folder() / "reference" / "treatments.toml").read_text(encoding="utf-8"))
+    return treatments_from(reference_text("treatments"))
 
 
+@lru_cache(maxsize=4)
 def treatments_from(text: str) -> TreatmentTable:
     """Check and type a treatment matrix.
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from scoring.features.builder import FeatureFrame
 from scoring.features.registry import FEATURES
-from scoring.resources import data_folder
+from scoring.resources import reference_text
 from scoring.scores import effects
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.contributions import assert_additive, explained
@@ -107,7 +107,6 @@ class ChannelEffect:
     source: str
 
 
-@lru_cache(maxsize=1)
 def channel_effects() -> dict[Channel, ChannelEffect]:
     """The dated, sourced prior of what one contact changes.
 
@@ -116,7 +115,12 @@ def channel_effects() -> dict[Channel, ChannelEffect]:
     >>> sorted(str(c) for c in channel_effects())[:2]
     ['agent_call', 'ai_voice']
     """
-    raw = tomllib.loads((data_folder() / "reference" / "channel_effects.toml").read_text(encoding="utf-8"))
+    return _effects_from(reference_text("channel_effects"))
+
+
+@lru_cache(maxsize=4)
+def _effects_from(text: str) -> dict[Channel, ChannelEffect]:
+    raw = tomllib.loads(text)
     return {channel: ChannelEffect(**raw["channels"][str(channel)]) for channel in CONTACT_CHANNELS}
 
 
@@ -221,14 +225,18 @@ def _willingness(bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats
     }
 
 
-@lru_cache(maxsize=1)
 def known_effects() -> effects.LearnedEffects:
     """What contacts change as far as it is known without a log: the logged score stands for no contact, then the dated prior.
 
     >>> known_effects().none.coefficients
     (0.0,)
     """
-    return effects.prior_effects({channel: effect.shift for channel, effect in channel_effects().items()})
+    return _prior_of(reference_text("channel_effects"))
+
+
+@lru_cache(maxsize=4)
+def _prior_of(text: str) -> effects.LearnedEffects:
+    return effects.prior_effects({channel: effect.shift for channel, effect in _effects_from(text).items()})
 
 
 def log_odds(share: Floats) -> Floats:
