@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scoring.errors import PolicyError
-from scoring.resources import data_folder
+from scoring.resources import reference_text
 from scoring.scores.bundle import Bundle
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel
 
@@ -66,7 +66,6 @@ class Strategy:
         return {"effects": self.effects, **dict(sorted(numbers.items())), "sha256": self.version}
 
 
-@lru_cache(maxsize=1)
 def house_strategy() -> Strategy:
     """The strategy of ``data/reference/strategy.toml``.
 
@@ -75,7 +74,7 @@ def house_strategy() -> Strategy:
     >>> house_strategy().exploration_share, house_strategy().holdout_share
     (0.05, 0.01)
     """
-    return read_strategy(data_folder() / "reference" / "strategy.toml")
+    return strategy_from(reference_text("strategy"))
 
 
 def read_strategy(path: Path) -> Strategy:
@@ -95,6 +94,7 @@ def read_strategy(path: Path) -> Strategy:
         ) from error
 
 
+@lru_cache(maxsize=4)
 def strategy_from(text: str) -> Strategy:
     """Check and type a strategy.
 
