@@ -45,7 +45,7 @@ from scoring.scores.pins import Pin, load_champion
 from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
-from serving.archive import archive_policy
+from serving.archive import archive_policy, archive_tables
 
 PLAN_FILE: Final = "plan.json"
 STRATEGY_FILE: Final = "strategy.toml"
@@ -167,9 +167,11 @@ def run_plan(
         as_of,
         {**summary, "capacity": stated_capacity(capacity), "strategy_text": strategy.text},
     )
+    archive_tables(home, strategy)
     if profile is not None:
         archive_policy(home, policy, profile)
     with Ledger.open(ledger_place or home / "ledger.db") as ledger:
+        plan = plan.named_by(shared.run_id, ledger.refs)
         stored = ledger.append_batch(
             batch,
             record_blocks(

@@ -58,8 +58,9 @@ def replay(decision_ids: tuple[str, ...], batch: str | None, as_json: bool) -> N
     \b
     Example: scoring replay 4db71d69-6839-82fd-a152-3f38a1a271f2
     """
+    from scoring.ledger.replay import TAKEN_AS_GIVEN
     from scoring.ledger.replay import replay as replay_decisions
-    from serving.archive import archived_bundles
+    from serving.archive import archived_bundles, archived_tables
 
     if bool(decision_ids) == bool(batch):
         raise click.UsageError("Name decisions, or one batch with --batch.")
@@ -68,14 +69,22 @@ def replay(decision_ids: tuple[str, ...], batch: str | None, as_json: bool) -> N
         open_ledger(),
         list(decision_ids) or None,
         archived_bundles(settings.home),
+        archived_tables(settings.home),
         batch_id=batch,
         threads=settings.threads,
     )
     wrong = [one for one in found if not one.is_exact]
     lines = [f"{one.decision_id}: {line}" for one in wrong[:50] for line in _replay_lines(one)]
+    given = sorted({name for one in found for name in one.taken_as_given})
+    lines += [f"taken as given: {name} ({TAKEN_AS_GIVEN[name]})" for name in given]
     lines.append(f"{len(found):,} decisions replayed, {len(found) - len(wrong):,} exact, {len(wrong):,} not.")
     tell(
-        {"replayed": len(found), "exact": len(found) - len(wrong), "others": [o.as_dict() for o in wrong]},
+        {
+            "replayed": len(found),
+            "exact": len(found) - len(wrong),
+            "others": [o.as_dict() for o in wrong],
+            "taken_as_given": given,
+        },
         as_json,
         lines,
     )

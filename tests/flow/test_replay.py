@@ -43,7 +43,7 @@ def test_every_decision_of_a_plan_is_replayed_to_the_last_bit(night: tuple[Path,
 
     assert len(found) == run.summary["n_accounts"] > 100
     assert [one for one in found if not one.is_exact] == []
-    assert named == [Replayed(found[3].decision_id)]
+    assert named == [found[3]]
 
 
 def test_a_policy_is_archived_under_its_hash(night: tuple[Path, NightlyRun]) -> None:

@@ -8,8 +8,8 @@ smaller account id, and the same input gives the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from scoring.decisions.account_events import AccountEvents, open_standings
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
 from scoring.decisions.capacity import Capacity, contacts_by_channel, less_reserve, resources_of
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
-from scoring.decisions.decided import Weighed, decisions_table
+from scoring.decisions.decided import Weighed, decision_ids, decisions_table
 from scoring.decisions.exploration import Bools, draw, held_out
 from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
@@ -31,6 +31,7 @@ from scoring.decisions.strategy import Strategy, house_strategy
 from scoring.decisions.timing import Timing
 from scoring.decisions.treatments import cells_of, treatment_table
 from scoring.policy.truth import Truth
+from scoring.resources import reference_version
 from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition, eligible
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel, Segment, Treatment
@@ -99,6 +100,16 @@ class Plan:
         """Contacts used per channel."""
         counts = self.decisions["channel"].value_counts()
         return {channel: int(counts.get(str(channel), 0)) for channel in CONTACT_CHANNELS}
+
+    def named_by(self, run_id: str, refs: Callable[[Sequence[str]], Sequence[str]]) -> Plan:
+        """The same plan, its decision ids made from references instead of account ids.
+
+        Run ids are no secret, so an id made from an account's own id could be worked out for any account, and would lead back to a
+        person whose reference was destroyed. A reference is random: its ids lead no further than the record that states both.
+        """
+        accounts = self.decisions["account_id"].tolist()
+        ids = decision_ids(run_id, np.array(refs(accounts), dtype=object))
+        return replace(self, decisions=self.decisions.assign(decision_id=ids))
 
     def price_of_contact(self, rows: slice = slice(None)) -> Floats:
         """What a place in each channel costs each account: its contact and its expected minutes."""
@@ -376,12 +387,16 @@ def _decided(plan: Plan) -> Places:
 
 
 def strategy_versions(strategy: Strategy | None = None) -> dict[str, str]:
-    """Hashes of the strategy (by default the house's) and the harm table: whatever changes them makes another run.
+    """Hashes of the strategy (by default the house's), the harm table and the effects table: whatever changes them makes another run.
 
     >>> sorted(strategy_versions())
-    ['harm', 'strategy']
+    ['channel_effects', 'harm', 'strategy']
     """
-    return {"harm": harm_table().version, "strategy": (strategy or house_strategy()).version}
+    return {
+        "channel_effects": reference_version("channel_effects"),
+        "harm": harm_table().version,
+        "strategy": (strategy or house_strategy()).version,
+    }
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:

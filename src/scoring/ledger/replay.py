@@ -3,8 +3,8 @@
 A plan decides all its accounts together, so it is replayed together: features, positions, flags and what the policy left open are
 read from its records, the archived bundle scores them, the optimiser plans them under the recorded capacities, and every record is
 written again. A decision between plans is replayed alone, at its recorded prices. Equal means equal: decisions, ranks, texts and
-every float to the last bit. What is an input and not a result is not compared: what each policy rule said, and details that were
-composed from other events.
+every float to the last bit. Reference tables (treatments, harm, effects, strategy, timing, terms) are the archived ones of the day.
+What rests on events that records do not hold is taken as given, and the answer lists it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,33 @@ import orjson
 
 from scoring.decisions.capacity import Capacity
 from scoring.decisions.live import decide_at_prices
-from scoring.decisions.plan import Plan, decide, strategy_versions
+from scoring.decisions.plan import Plan, decide
 from scoring.decisions.strategy import Strategy, house_strategy, strategy_from, with_effects
-from scoring.decisions.treatments import treatment_table
 from scoring.errors import LedgerError, ScoringError
 from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
 from scoring.ledger.record import StoredBatch, StoredRecord
-from scoring.ledger.replay_inputs import CUSTOMER, events_from, frame_from, lawful_from, timing_from
+from scoring.ledger.replay_inputs import CUSTOMER, events_from, facts_from, frame_from, lawful_from, timing_from
 from scoring.ledger.store import Ledger
+from scoring.resources import in_force, reference_version
 from scoring.scores.bundle import Bundle
 from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import Channel
 
-NOT_COMPARED: Final = ("details", "softer", "policy", "environment")
-"""Inputs of a decision, or composed from events that the record does not hold."""
+TAKEN_AS_GIVEN: Final[Mapping[str, str]] = {
+    "policy": "what each rule said was judged from contacts and consents; that a closed channel stayed closed is computed again",
+    "details": "hours, terms, questions and files are composed from payments, promises and contacts",
+    "softer": "the payments tried were put into a history that the record does not hold",
+    "environment": "it says where it was computed; what is another version now is named among the causes",
+}
+"""Parts of a record that a replay does not compute again, and why: they rest on events that no record holds."""
+TABLES: Final = ("channel_effects", "harm", "plan_terms", "strategy", "timing", "treatments")
+"""Reference tables whose version a decision records."""
 
 BundleOf = Callable[[str], Bundle]
 """Finds an archived bundle by its id; raises a `ScoringError` where it is gone."""
+TablesOf = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""Finds the texts of reference tables by name and SHA-256; what it does not have is absent."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,16 @@ class Replayed:
     refusal : str
         Why it could not be replayed; empty where it was.
     causes : tuple of str
-        What is known to differ between then and now and may explain a difference: versions of libraries and tables.
+        What is known to differ between then and now and may explain a difference: versions of libraries.
+    taken_as_given : tuple of str
+        Parts of this record that were not computed again; see `TAKEN_AS_GIVEN`.
     """
 
     decision_id: str
     differences: tuple[Difference, ...] = ()
     refusal: str = ""
     causes: tuple[str, ...] = ()
+    taken_as_given: tuple[str, ...] = ()
 
     @property
     def is_exact(self) -> bool:
@@ -85,13 +97,19 @@ class Replayed:
             "differences": [vars(difference) for difference in self.differences],
             "refusal": self.refusal,
             "causes": list(self.causes),
+            "taken_as_given": list(self.taken_as_given),
         }
+
+
+def _no_tables(versions: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
 
 
 def replay(
     ledger: Ledger,
     decision_ids: Sequence[str] | None,
     bundle_of: BundleOf,
+    tables_of: TablesOf = _no_tables,
     *,
     batch_id: str | None = None,
     threads: int = 1,
@@ -105,6 +123,8 @@ def replay(
         None replays every decision of a batch.
     bundle_of : callable
         Finds an archived bundle.
+    tables_of : callable
+        Finds archived reference tables; without it the project's own must be the ones that decided.
     batch_id : str, optional
         Needed where no decisions are named.
 
@@ -131,10 +151,11 @@ def replay(
     for batch in batches:
         if batch is None:
             found |= {
-                r.decision_id: r for r in _each_alone(ledger, [r for r in asked or () if r.batch_id is None], bundle_of)
+                r.decision_id: r
+                for r in _each_alone(ledger, [r for r in asked or () if r.batch_id is None], bundle_of, tables_of)
             }
         else:
-            found |= {r.decision_id: r for r in _whole_plan(ledger, batch, bundle_of, threads)}
+            found |= {r.decision_id: r for r in _whole_plan(ledger, batch, bundle_of, tables_of, threads)}
     return list(found.values()) if asked is None else [found[record.record_id] for record in asked]
 
 
@@ -149,7 +170,9 @@ def _decision(ledger: Ledger, decision_id: str) -> StoredRecord:
     return record
 
 
-def _whole_plan(ledger: Ledger, batch_id: str, bundle_of: BundleOf, threads: int) -> Iterator[Replayed]:
+def _whole_plan(
+    ledger: Ledger, batch_id: str, bundle_of: BundleOf, tables_of: TablesOf, threads: int
+) -> Iterator[Replayed]:
     batch = ledger.batch(batch_id)
     if batch is None or batch.first_seq is None:
         raise LedgerError(f"There is no batch {batch_id} with decisions in the ledger.", field="batch_id", got=batch_id)
@@ -158,33 +181,47 @@ def _whole_plan(ledger: Ledger, batch_id: str, bundle_of: BundleOf, threads: int
     if "capacity" not in batch.meta or any("position" not in body["input"] for body in bodies[:1]):
         yield from _refused(records, "it was recorded before inputs were kept for replay")
         return
-    capacity = {Channel(name): Capacity(*limits) for name, limits in batch.meta["capacity"].items()}
-    strategy = _strategy_of(batch, bodies[0])
+    capacity = {Channel(name): Capacity.from_stated(limits) for name, limits in batch.meta["capacity"].items()}
+    tables = tables_of(_versions(bodies[0]))
+    strategy = _strategy_of(batch, bodies[0], tables)
 
     def decided(scores: Scores, bundle: Bundle) -> Plan:
         return decide(
             scores, bundle.definition, capacity, run_id=bodies[0]["run_id"], lawful=lawful_from(bodies),
             events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of), strategy=strategy,
+            facts=facts_from(bodies),
         )  # fmt: skip
 
-    yield from _recomputed(ledger, records, bodies, bundle_of, decided, strategy, threads)
+    with in_force(tables):
+        found = _recomputed(ledger, records, bodies, bundle_of, decided, strategy, threads)
+    yield from found
 
 
-def _strategy_of(batch: StoredBatch | None, body: Mapping[str, Any]) -> Strategy:
-    """The strategy that decided: the one that its plan recorded, or the house's."""
-    text = None if batch is None else batch.meta.get("strategy_text")
+def _versions(body: Mapping[str, Any]) -> dict[str, str]:
+    """The reference tables that decided, by name and hash, as far as the record states them."""
+    return {name: body["policy"][name] for name in TABLES if name in body["policy"]}
+
+
+def _strategy_of(batch: StoredBatch | None, body: Mapping[str, Any], tables: Mapping[str, str]) -> Strategy:
+    """The strategy that decided: the archived one, the one that its plan recorded, or the house's."""
+    text = tables.get("strategy", None if batch is None else batch.meta.get("strategy_text"))
     recorded = None if text is None else strategy_from(text)
     return recorded if recorded is not None and recorded.version == body["strategy"]["sha256"] else house_strategy()
 
 
-def _each_alone(ledger: Ledger, records: Sequence[StoredRecord], bundle_of: BundleOf) -> Iterator[Replayed]:
+def _each_alone(
+    ledger: Ledger, records: Sequence[StoredRecord], bundle_of: BundleOf, tables_of: TablesOf
+) -> Iterator[Replayed]:
     for record in records:
         body = record.body
         if "at_prices" not in body:
             yield from _refused([record], "it was recorded before its prices were kept for replay")
             continue
-        strategy = _strategy_of(ledger.batch(body["at_prices"].get("plan_run_id", "")), body)
-        yield from _recomputed(ledger, [record], [body], bundle_of, _at_prices(body, strategy), strategy, 1)
+        tables = tables_of(_versions(body))
+        strategy = _strategy_of(ledger.batch(body["at_prices"].get("plan_run_id", "")), body, tables)
+        with in_force(tables):
+            found = _recomputed(ledger, [record], [body], bundle_of, _at_prices(body, strategy), strategy, 1)
+        yield from found
 
 
 def _at_prices(body: Mapping[str, Any], strategy: Strategy) -> Callable[[Scores, Bundle], Plan]:
@@ -219,16 +256,22 @@ def _recomputed(
     decided: Callable[[Scores, Bundle], Plan],
     strategy: Strategy,
     threads: int,
-) -> Iterator[Replayed]:
+) -> list[Replayed]:
     try:
         accounts, customers = _names(ledger, records, bodies)
         again = _bodies_again(ledger, bodies, accounts, customers, bundle_of, decided, strategy, threads)
     except ScoringError as problem:
-        yield from _refused(records, problem.message)
-        return
+        return list(_refused(records, problem.message))
     causes = tuple(_causes(bodies[0]))
-    for record, body, other in zip(records, bodies, again, strict=True):
-        yield Replayed(record.record_id, tuple(differences(body, other)), causes=causes)
+    return [
+        Replayed(record.record_id, tuple(differences(body, other)), "", causes, _given(body))
+        for record, body, other in zip(records, bodies, again, strict=True)
+    ]
+
+
+def _given(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a record is taken as given."""
+    return tuple(name for name in TAKEN_AS_GIVEN if body.get(name) is not None)
 
 
 def _names(
@@ -261,7 +304,7 @@ def _bodies_again(
     bundle = with_effects(bundle_of(first["model"]["bundle_id"]), strategy)
     _refuse_other_tables(first, strategy)
     scores = score(bundle, frame_from(bodies, accounts, customers), threads=threads)
-    plan = decided(scores, bundle)
+    plan = decided(scores, bundle).named_by(first["run_id"], ledger.refs)
     ranked = None
     if "product" in first["scores"]:
         explainer = rank_explainer(bundle)
@@ -273,22 +316,23 @@ def _bodies_again(
     blocks = record_blocks(
         plan, scores, bundle, shared, lawful_from(bodies), ranked=ranked, refs=ledger.refs,
         events=events_from(bodies, scores.frame), when=timing_from(bodies, scores.frame.as_of),
-        at_prices=first.get("at_prices"),
+        at_prices=first.get("at_prices"), facts=facts_from(bodies),
     )  # fmt: skip
     return (orjson.loads(text) for block in blocks for text in block["body"].to_pylist())
 
 
 def _refuse_other_tables(body: Mapping[str, Any], strategy: Strategy) -> None:
-    """Treatments and worths are read from the project's tables: another version would decide otherwise."""
-    now = {"treatments": treatment_table().version, **strategy_versions(strategy)}
-    changed = sorted(name for name, seen in now.items() if body["policy"].get(name, seen) != seen)
+    """Another version of a table would decide otherwise, so what is neither archived nor current is refused."""
+    recorded = _versions(body)
+    now = {name: strategy.version if name == "strategy" else reference_version(name) for name in recorded}
+    changed = sorted(name for name, seen in now.items() if recorded[name] != seen)
     if changed:
         raise LedgerError(
-            f"The tables {changed} are not the ones that were in force: their hashes differ from the recorded ones. Replay with the "
-            "archived tables.",
+            f"The tables {changed} are not the ones that were in force: their hashes differ from the recorded ones. Put the texts of "
+            "the day into the archive of the state folder, named by their SHA-256.",
             field="policy",
             got={name: now[name] for name in changed},
-            expected={name: body["policy"][name] for name in changed},
+            expected={name: recorded[name] for name in changed},
         )
 
 
@@ -312,7 +356,7 @@ def differences(recorded: Mapping[str, Any], recomputed: Mapping[str, Any]) -> l
     [Difference(path='choice.rank', recorded=2, recomputed=3)]
     """
     kept = [
-        {name: value for name, value in body.items() if name not in NOT_COMPARED} for body in (recorded, recomputed)
+        {name: value for name, value in body.items() if name not in TAKEN_AS_GIVEN} for body in (recorded, recomputed)
     ]
     return [] if kept[0] == kept[1] else list(_differing("", *kept))
 
