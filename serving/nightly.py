@@ -24,12 +24,13 @@ import scoring
 from scoring.decisions.account_events import account_events
 from scoring.decisions.capacity import Capacity, read_capacity
 from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness, read_operations
+from scoring.decisions.on_file import on_file
 from scoring.decisions.plan import Plan, decide, plan_summary, strategy_versions
 from scoring.decisions.softer import softer_treatments
 from scoring.decisions.strategy import Strategy, with_effects
 from scoring.decisions.strategy_pin import strategy_in_force
 from scoring.decisions.timing import timing
-from scoring.decisions.treatment_details import TreatmentDetails, treatment_details
+from scoring.decisions.treatment_details import TreatmentDetails, slot_hours, treatment_details
 from scoring.decisions.treatment_details import versions as detail_versions
 from scoring.decisions.treatments import treatment_table
 from scoring.errors import BadRequestError, BundleError, MissingToolError
@@ -147,13 +148,21 @@ def run_plan(
     shared = circumstances(portfolio, bundle, as_of, capacity, policy_facts(lawful, operations), strategy)
     events = account_events(portfolio, scores.table["account_id"].to_numpy(dtype=object), as_of)
     when = timing(events)
+    facts = on_file(portfolio, events, scores.frame.positions, capacity[Channel.AGENT_CALL].slots, profile)
     plan = decide(
         scores, bundle.definition, capacity, run_id=shared.run_id, lawful=lawful, events=events, when=when,
-        strategy=strategy,
+        strategy=strategy, facts=facts,
     )  # fmt: skip
     progress("timing and terms")
     details = treatment_details(
-        events, when, scores, plan.decisions, bundle.definition, waiting=plan.waiting, profile=profile
+        events,
+        when,
+        scores,
+        plan.decisions,
+        bundle.definition,
+        waiting=plan.waiting,
+        profile=profile,
+        call_hours=slot_hours(plan.slots, capacity[Channel.AGENT_CALL].slots),
     )
     progress("what would soften")
     softer = softer_treatments(portfolio, frame, bundle, plan.decisions["treatment"].to_numpy(dtype=object))
@@ -186,6 +195,7 @@ def run_plan(
                 refs=ledger.refs,
                 events=events,
                 when=when,
+                facts=facts,
             ),
             recorded_at=recorded_at,
         )
@@ -196,9 +206,9 @@ def run_plan(
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
 
-def stated_capacity(capacity: dict[Channel, Capacity]) -> dict[str, list[float | None]]:
-    """Contacts and minutes offered by each channel, as a replay reads them."""
-    return {str(channel): [limit.contacts, limit.minutes] for channel, limit in capacity.items()}
+def stated_capacity(capacity: dict[Channel, Capacity]) -> dict[str, list[Any]]:
+    """Contacts and minutes offered by each channel, slots and regions, as a replay reads them."""
+    return {str(channel): limit.stated() for channel, limit in capacity.items()}
 
 
 def rank_reasons(plan: Plan, frame: FeatureFrame, bundle: Bundle, *, threads: int) -> Ranked | None:

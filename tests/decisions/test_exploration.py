@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scoring.decisions.plan import Plan, decide
 from scoring.decisions.strategy import house_strategy
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
-from tests.decisions.invented_scores import FREE, everything_lawful, flagged, permuted, scored
+from tests.decisions.invented_scores import AS_OF, FREE, everything_lawful, flagged, permuted, scored
 
 SALTS = 300
 CALL = CONTACT_CHANNELS.index(Channel.AGENT_CALL)
@@ -157,7 +158,25 @@ def test_hashes_are_spread_evenly_and_do_not_follow_each_other() -> None:
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.03
 
 
-def test_the_reserve_is_whole_contacts_or_nothing() -> None:
-    kept = less_reserve([*contacts_of([100, 10]), Resource("minutes", {0: np.array([2.0, 8.0])}, 400.0)], 0.05)
+def test_the_reserve_is_whole_contacts_and_on_small_capacities_one_on_its_share_of_the_days() -> None:
+    limits = [*contacts_of([100, 10]), Resource("minutes", {0: np.array([2.0, 8.0])}, 400.0)]
+    left = np.array([[limit.most for limit in less_reserve(limits, 0.05, day)] for day in range(739_000, 739_400)])
 
-    assert [resource.most for resource in kept] == [95.0, 10.0, 384.0]
+    assert set(left[:, 0]) == {95.0} and set(left[:, 2]) == {384.0}
+    assert set(left[:, 1]) == {9.0, 10.0} and (left[:, 1] == 9.0).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_calls_are_tried_out_on_small_portfolios_too() -> None:
+    small = {channel: Capacity(contacts=0) for channel in CONTACT_CHANNELS} | capacity_from(
+        {"agent_call": {"minutes": 60}, "sms": {"contacts": 20}}
+    )
+    scores = scored(300, 9, **FREE | {"dpd": 10}, segment="undetermined", evidence="sufficient")
+    drawn = []
+    for day in range(40):
+        frame = replace(scores.frame, as_of=AS_OF + timedelta(days=day))
+        plan = decide(replace(scores, frame=frame), TargetDefinition(), small, run_id="run")
+        calls = (plan.decisions["channel"] == "agent_call").to_numpy()
+        assert plan.worth.minutes[calls, CALL].sum() <= 60
+        drawn.append(int((plan.decisions["explored"] & calls).sum()))
+
+    assert sum(drawn) > 5

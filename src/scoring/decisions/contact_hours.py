@@ -7,7 +7,7 @@ has answered calls before, two hours in a row with the best smoothed answer rate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
@@ -50,6 +50,20 @@ class ContactHours:
     basis: npt.NDArray[np.object_]
     answer_rate: npt.NDArray[np.float64]
     n_attempts: Ints
+
+    def within(self, first: Ints, end: Ints) -> ContactHours:
+        """The same hours cut to a window, where there is one (not -1) that they share an hour with.
+
+        >>> two, none = np.array([9, 9]), np.array([""] * 2, dtype=object)
+        >>> hours = ContactHours(two, np.array([20, 20]), none, np.zeros(2), two).within(np.array([13, -1]), np.array([17, -1]))
+        >>> hours.from_hour.tolist(), hours.until_hour.tolist()
+        ([13, 9], [17, 20])
+        """
+        later, earlier = np.maximum(self.from_hour, first), np.minimum(self.until_hour, end)
+        cut = (first >= 0) & (self.from_hour >= 0) & (later < earlier)
+        return replace(
+            self, from_hour=np.where(cut, later, self.from_hour), until_hour=np.where(cut, earlier, self.until_hour)
+        )
 
 
 @lru_cache(maxsize=512)

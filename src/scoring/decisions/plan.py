@@ -18,12 +18,14 @@ import pandas as pd
 
 from scoring.decisions.account_events import AccountEvents, open_standings
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
-from scoring.decisions.capacity import Capacity, contacts_by_channel, less_reserve, resources_of
+from scoring.decisions.capacity import REGIONAL, SLOTTED, Capacity, contacts_by_channel, less_reserve
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
+from scoring.decisions.day_limits import CALL, day_limits, whole_day
 from scoring.decisions.decided import Weighed, decision_ids, decisions_table
 from scoring.decisions.exploration import Bools, draw, held_out
 from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.on_file import OnFile
 from scoring.decisions.optimiser import solve
 from scoring.decisions.ordering import losses, ranks, waited_days, waited_too_long
 from scoring.decisions.payday import Waiting
@@ -68,6 +70,12 @@ class Plan:
     strategy : Strategy
     waiting : Waiting or None
         Who waits for the usual payment day; None where no timing was known.
+    slots : array (n_accounts,) of str, or None
+        Slot of each agent's call, empty without one; None where the day has no slots.
+    local_prices : array (n_accounts, n_channels), or None
+        What the account's slot and region add to the price of a place.
+    mean_prices : (float, float)
+        Mean price of an agent's minute over the slots, and of a visit over the regions.
     """
 
     decisions: pd.DataFrame
@@ -80,6 +88,9 @@ class Plan:
     assignment: Assignment
     strategy: Strategy
     waiting: Waiting | None = None
+    slots: npt.NDArray[np.object_] | None = None
+    local_prices: Floats | None = None
+    mean_prices: tuple[float, float] = (0.0, 0.0)
 
     @property
     def value_cents(self) -> float:
@@ -115,7 +126,8 @@ class Plan:
         """What a place in each channel costs each account: its contact and its expected minutes."""
         contact = np.array([self.prices[channel] for channel in CONTACT_CHANNELS])
         minute = np.array([self.minute_prices[channel] for channel in CONTACT_CHANNELS])
-        return np.asarray(contact + minute * self.worth.minutes[rows])
+        local = 0.0 if self.local_prices is None else self.local_prices[rows]
+        return np.asarray(contact + minute * self.worth.minutes[rows] + local)
 
 
 def priority_base(scores: pd.DataFrame) -> Floats:
@@ -167,15 +179,21 @@ def weigh(
     worth_of: ChannelWorth,
     holdout: Bools,
     lawful: Lawfulness | None = None,
+    approved: Bools | None = None,
 ) -> Weighed:
-    """Guards first, then value: holds and materiality, the holdout, self-cure, the treatment matrix, the contact policy."""
+    """Guards first, then value: holds and materiality, the holdout, self-cure, the treatment matrix, the contact policy.
+
+    A visit or a step at law is never in the matrix; it is possible only where a person ``approved`` it.
+    """
     table = scores.table
     workable = eligible(scores.frame, definition)
     cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
         table["w_none"].to_numpy() >= treatment_table().self_cure_above
     )
     idle = ~workable | cured_alone | holdout
-    suitable = (treatment_table().suitable[cells_of(table)] > 0) & ~idle[:, None]
+    by_people = np.isin(CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS)
+    suitable = (treatment_table().suitable[cells_of(table)] > 0) & ~by_people
+    suitable = (suitable if approved is None else suitable | (approved & by_people)) & ~idle[:, None]
     treatments = np.where(idle, str(Treatment.NO_ACTION), treatment_table().treatments[cells_of(table)])
     unlawful = unreachable = np.zeros(len(table), dtype=bool)
     under_review = np.zeros(suitable.shape, dtype=bool)
@@ -219,6 +237,7 @@ def decide(
     events: AccountEvents | None = None,
     strategy: Strategy | None = None,
     when: Timing | None = None,
+    facts: OnFile | None = None,
 ) -> Plan:
     """Decide for every scored account.
 
@@ -238,6 +257,9 @@ def decide(
         Default: the one of ``data/reference/strategy.toml``.
     when : Timing, optional
         Of the same accounts in the same order: holds, cadence, usual payment days.
+    facts : OnFile, optional
+        Of the same accounts in the same order: slots that fit, regions, and visits and steps at law that a person approved; without it
+        none of these is possible.
 
     Returns
     -------
@@ -245,26 +267,31 @@ def decide(
     """
     strategy = strategy or house_strategy()
     ids = scores.table["account_id"].to_numpy(dtype=object)
-    worth_of = channel_worth(scores.table, scores.frame)
-    standing = standing_of(scores, strategy, events)
-    weighed = weigh(scores, definition, worth_of, standing.holdout, lawful)
-    weighed, waiting = timed(weighed, when, worth_of, scores)
-    waited = waited_days(scores.frame.positions, scores.frame)
-    limits = resources_of(capacity, worth_of.minutes)
-    first = waited_too_long(waited, weighed.values, ids, strategy, _limited_contacts(limits))
+    morning = weigh_day(scores, definition, lawful=lawful, events=events, strategy=strategy, when=when, facts=facts)
+    weighed, worth_of, standing = morning.weighed, morning.worth, morning.standing
+    waited, first = morning.waited, morning.goes_first(capacity, strategy)
+    day = day_limits(capacity, worth_of.minutes, facts)
+    number = scores.frame.as_of.toordinal()
     floor = _support_floor(weighed.values, standing.supported, strategy)
-    planned = _planned(weighed.values, [*less_reserve(limits, strategy.exploration_share), *floor], first, ids)
+    reserved = less_reserve(day.limits, strategy.exploration_share, number)
+    by_option = _planned(day.by_option(weighed.values), [*reserved, *map(day.spread, floor)], first, ids)
+    slot_of, planned = day.slot_of(by_option), day.told(by_option)
+    limits = day.limits_by_channel(slot_of)
+    allowed = _allowed(weighed, scores, standing.supported, strategy)
+    allowed[:, : len(CONTACT_CHANNELS)] &= day.possible()
     drawn = draw(
         planned.chosen,
-        _allowed(weighed, scores, standing.supported, strategy),
+        allowed,
         (weighed.idle_reasons == "") & ~standing.protected & ~first,
         ids,
         scores.frame.positions["customer_id"].to_numpy(dtype=object),
         limits,
         strategy,
-        scores.frame.as_of.toordinal(),
+        number,
     )
-    left = at_prices(weighed.values, [*limits, *floor], planned.prices)
+    weighed = _referred(weighed, drawn.chosen)
+    priced = [*day.limits, *map(day.spread, floor)]
+    left = day.by_channel(at_prices(day.by_option(weighed.values), priced, planned.prices))
     loss = losses(weighed.values, left, drawn.chosen)
     decisions = decisions_table(
         scores,
@@ -278,6 +305,7 @@ def decide(
         runner_up_by=weighed.values,
     )
     contact, minute = _channel_prices(limits, planned.prices)
+    names = np.array([*(slot.name for slot in day.slots), ""], dtype=object)
     return Plan(
         decisions,
         weighed.values,
@@ -288,8 +316,71 @@ def decide(
         (*limits, *floor),
         planned,
         strategy,
-        waiting,
+        morning.waiting,
+        np.where(drawn.chosen == CALL, names[slot_of], "").astype(object) if day.slots else None,
+        day.local_prices(by_option, slot_of) if day.slots or day.regions else None,
+        day.mean_prices(by_option),
     )
+
+
+@dataclass(frozen=True)
+class WeighedDay:
+    """Everything that is settled before capacity is shared out.
+
+    Attributes
+    ----------
+    weighed : Weighed
+    worth : ChannelWorth
+    standing : Standing
+    waiting : Waiting or None
+    waited : array (n_accounts,)
+        Days; see `scoring.decisions.ordering.waited_days`.
+    account_ids : array (n_accounts,) of str
+    """
+
+    weighed: Weighed
+    worth: ChannelWorth
+    standing: Standing
+    waiting: Waiting | None
+    waited: Places
+    account_ids: npt.NDArray[np.object_]
+
+    def goes_first(self, capacity: Mapping[Channel, Capacity], strategy: Strategy) -> Bools:
+        """Who has waited too long and goes first, as far as the day's limited contacts allow."""
+        places = _limited_contacts(whole_day(capacity, self.worth.minutes))
+        return waited_too_long(self.waited, self.weighed.values, self.account_ids, strategy, places)
+
+
+def weigh_day(
+    scores: Scores,
+    definition: TargetDefinition,
+    *,
+    lawful: Lawfulness | None = None,
+    events: AccountEvents | None = None,
+    strategy: Strategy | None = None,
+    when: Timing | None = None,
+    facts: OnFile | None = None,
+) -> WeighedDay:
+    """Guards, values and time, before capacity; parameters as for `decide`."""
+    strategy = strategy or house_strategy()
+    worth_of = channel_worth(scores.table, scores.frame)
+    standing = standing_of(scores, strategy, events)
+    weighed = weigh(scores, definition, worth_of, standing.holdout, lawful, None if facts is None else facts.approved)
+    weighed, waiting = timed(weighed, when, worth_of, scores)
+    return WeighedDay(
+        weighed,
+        worth_of,
+        standing,
+        waiting,
+        waited_days(scores.frame.positions, scores.frame),
+        scores.table["account_id"].to_numpy(dtype=object),
+    )
+
+
+def _referred(weighed: Weighed, chosen: Places) -> Weighed:
+    """A step at law is its own treatment, whatever the matrix said."""
+    is_legal = chosen == CONTACT_CHANNELS.index(Channel.LEGAL_REFERRAL)
+    return replace(weighed, treatments=np.where(is_legal, str(Treatment.LEGAL_REVIEW), weighed.treatments))
 
 
 def _planned(values: Floats, resources: Sequence[Resource], first: Bools, ids: npt.NDArray[np.object_]) -> Assignment:
@@ -302,7 +393,9 @@ def _planned(values: Floats, resources: Sequence[Resource], first: Bools, ids: n
     worth_it = np.where(first[:, None] & (values <= 0), -np.inf, values)
     for floor in (resource for resource in resources if resource.least > 0):
         # A floor is not met through a channel that is closed, so no price needs to say so.
-        closed = np.array([option for r in resources if r.most == 0 for option in r.uses], dtype=np.int64)
+        closed = np.array(
+            [o for r in resources if r.most == 0 for o, use in r.uses.items() if np.ndim(use) == 0], dtype=np.int64
+        )
         worth_it[np.ix_(np.flatnonzero(np.asarray(next(iter(floor.uses.values()))) > 0), closed)] = -np.inf
     worth_it = worth_it[by_id]
     largest = float(values[np.isfinite(values)].max(initial=0.0))
@@ -407,8 +500,12 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "n_accounts": len(decisions),
         "capacities": {str(c): {"offered": plan.places[c], "used": used[c]} for c in CONTACT_CHANNELS},
         "resources": _resource_facts(plan),
-        "prices_cents": {str(c): plan.prices[c] for c in CONTACT_CHANNELS},
-        "minute_prices_cents": {str(c): plan.minute_prices[c] for c in CONTACT_CHANNELS},
+        "prices_cents": {
+            str(c): plan.prices[c] + (plan.mean_prices[1] if c == REGIONAL else 0.0) for c in CONTACT_CHANNELS
+        },
+        "minute_prices_cents": {
+            str(c): plan.minute_prices[c] + (plan.mean_prices[0] if c == SLOTTED else 0.0) for c in CONTACT_CHANNELS
+        },
         "value_cents": plan.value_cents,
         "bound_cents": plan.bound_cents,
         "gap": plan.gap,

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import AccountEvents, account_events, day_texts, open_standings
+from scoring.decisions.account_events import AccountEvents, Ints, account_events, day_texts, open_standings
+from scoring.decisions.capacity import Slot
 from scoring.decisions.contact_hours import ContactHours, contact_hours
 from scoring.decisions.eligibility import Eligibility, art_70
 from scoring.decisions.house_numbers import house_numbers
@@ -113,6 +114,7 @@ def treatment_details(
     *,
     waiting: Waiting | None = None,
     profile: Profile | None = None,
+    call_hours: tuple[Ints, Ints] | None = None,
 ) -> TreatmentDetails:
     """Everything that goes with the decisions of a plan.
 
@@ -126,6 +128,8 @@ def treatment_details(
         Which accounts wait for their usual payment day; see `scoring.decisions.timing.hold_back`.
     profile : Profile, optional
         The contact policy; without one only the house's hours hold.
+    call_hours : (array, array), optional
+        Hours of the slot of each agent's call; see `slot_hours`.
 
     Returns
     -------
@@ -139,6 +143,8 @@ def treatment_details(
     contact_days = np.where(contacted, when.first_day, np.where(waits.days > 0, when.first_day + waits.days, -1))
     zones = profile.default_zones if profile is not None else ()
     hours = contact_hours(events, channels, profile, zones, date.fromordinal(events.as_of.toordinal() + 1))
+    if call_hours is not None:
+        hours = hours.within(*call_hours)
     terms = plan_terms(_means(scores, events, when, definition))
     eligible = art_70(events, positions, table, terms, when.plans, profile)
     file = legal_review(events, positions)
@@ -182,6 +188,22 @@ def treatment_details(
     }
     shown = pd.DataFrame({name: columns[name] for name in DETAIL_COLUMNS})
     return TreatmentDetails(shown, events, when, hours, terms, eligible, file)
+
+
+def slot_hours(names: Objects | None, slots: tuple[Slot, ...]) -> tuple[Ints, Ints] | None:
+    """First hour and end of each account's slot, -1 without one; None where the day has no slots.
+
+    Examples
+    --------
+    >>> first, end = slot_hours(np.array(["morning", ""], dtype=object), (Slot("morning", 9, 12, 60.0),))
+    >>> first.tolist(), end.tolist()
+    ([9, -1], [12, -1])
+    """
+    if names is None:
+        return None
+    first = {slot.name: slot.from_hour for slot in slots}
+    end = {slot.name: slot.until_hour for slot in slots}
+    return tuple(np.array([of.get(str(name), -1) for name in names], dtype=np.int64) for of in (first, end))  # type: ignore[return-value]
 
 
 def _shown(texts: Objects, shown: npt.NDArray[np.bool_]) -> Objects:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.detail_columns import detail_columns
 from scoring.decisions.lawfulness import Lawfulness, rule_letters
+from scoring.decisions.on_file import OnFile
 from scoring.decisions.plan import RULE, Plan
 from scoring.decisions.softer import Softer
 from scoring.decisions.timing import Timing
@@ -27,7 +28,7 @@ from scoring.decisions.treatment_details import TreatmentDetails
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURES
 from scoring.ledger.canonical import Fragment, canonical, canonical_column
-from scoring.ledger.replay_inputs import Refs, input_columns, timing_columns
+from scoring.ledger.replay_inputs import Refs, facts_columns, input_columns, timing_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
 from scoring.scores.scores import Scores, group_contributions, known_effects
@@ -132,6 +133,7 @@ def record_blocks(
     events: AccountEvents | None = None,
     when: Timing | None = None,
     at_prices: Mapping[str, Any] | None = None,
+    facts: OnFile | None = None,
 ) -> Iterator[pa.Table]:
     """Records in blocks for `scoring.ledger.store.Ledger.append_batch`: ``record_id``, ``account_id``, ``body``.
 
@@ -153,6 +155,8 @@ def record_blocks(
         What `decide` was given; what time held back is recorded.
     at_prices : mapping, optional
         For decisions between plans: the prices they were made at, and channels that were closed.
+    facts : OnFile, optional
+        What `decide` was given: slots, regions, approvals.
     """
     for start in range(0, len(plan.decisions), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(plan.decisions)))
@@ -162,6 +166,8 @@ def record_blocks(
         tree["input"]["position"] = input_columns(scores, lawful, events, plan.strategy, refs, rows)
         if when is not None:
             tree["input"]["timing"] = timing_columns(when, plan.waiting, rows)
+        if facts is not None:
+            tree["input"]["on_file"] = facts_columns(facts, rows)
         if at_prices is not None:
             tree["at_prices"] = dict(at_prices)
         if softer is not None:

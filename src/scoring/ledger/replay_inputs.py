@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from scoring.decisions.account_events import AccountEvents, day_number, open_standings
 from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.on_file import OnFile
 from scoring.decisions.payday import Waiting
 from scoring.decisions.strategy import Strategy
 from scoring.decisions.timing import Timing
@@ -111,6 +112,27 @@ def timing_from(bodies: Sequence[Body], as_of: date) -> Timing | None:
         unused,
         recorded,
     )
+
+
+def facts_columns(facts: OnFile, rows: slice) -> dict[str, Any]:
+    """Slots that fit an agent's call, the region, and what a person approved."""
+    return {
+        "call_slots": _letters(facts.slots[rows], "ny")
+        if facts.slots.shape[1]
+        else pa.array([""] * len(facts.slots[rows])),
+        "region": pa.array(facts.regions[rows], type=pa.string()),
+        "channels_approved": _letters(facts.approved[rows], "ny"),
+    }
+
+
+def facts_from(bodies: Sequence[Body]) -> OnFile | None:
+    """What was on file about some accounts; None where it was not recorded."""
+    if "on_file" not in bodies[0]["input"]:
+        return None
+    given = [body["input"]["on_file"] for body in bodies]
+    slots = np.array([[letter == "y" for letter in each["call_slots"]] for each in given], dtype=bool)
+    regions = np.array([each["region"] for each in given], dtype=object)
+    return OnFile(slots.reshape(len(given), -1), regions, _table(given, "channels_approved"))
 
 
 def _open_flags(events: AccountEvents | None, strategy: Strategy, count: int) -> pa.Array:
