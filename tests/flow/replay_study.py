@@ -1,7 +1,8 @@
-"""Replays at least ten thousand decisions after two retrains and one policy change: a command.
+"""Replays at least ten thousand decisions after two retrains, one change of the contact policy and one of a table: a command.
 
-``python -m tests.flow.replay_study --out DIR [--accounts 20000]`` simulates a portfolio, trains and promotes, plans under two texts of the
-contact policy, trains and promotes twice more on other portfolios, and then replays every decision of both plans.
+``python -m tests.flow.replay_study --out DIR [--accounts 20000]`` simulates a portfolio, trains and promotes, plans under the shipped
+contact policy and under one that closes text messages, trains and promotes twice more on other portfolios, and then replays every
+decision of both plans while the harm table in force is another one. Last figures: ``replay_study.md``, beside this file.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from scoring.ledger.replay import replay
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import read_portfolio
-from scoring.resources import data_folder
-from serving.archive import archived_bundles
+from scoring.resources import data_folder, in_force, reference_text
+from serving.archive import archived_bundles, archived_tables
 from serving.nightly import run_plan
 from training.pipeline import train
 from training.promotion import promote
@@ -31,6 +34,13 @@ def another_champion(home: Path, scratch: Path, seed: int) -> None:
     promote("challenger", home=home, approver="Study", promoted_at=datetime.now(UTC), despite="a study of replay")
 
 
+def without_texts(policy: str) -> str:
+    """The contact policy with one number changed: no text message a day instead of one."""
+    one, none = "count: sms, scope: debtor, max: 1", "count: sms, scope: debtor, max: 0"
+    assert one in policy, "the shipped policy has another limit of text messages now"
+    return policy.replace(one, none)
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -43,7 +53,7 @@ def main() -> None:
     as_of = read_portfolio(folder, threads=1).extract_on
     (asked.out / "capacity.yaml").write_text(CAPACITY, encoding="utf-8")
     changed = asked.out / "cn_bank_card.yaml"
-    changed.write_bytes((data_folder() / "policy" / "cn_bank_card.yaml").read_bytes() + b"\n# a later text\n")
+    changed.write_text(without_texts((data_folder() / "policy" / "cn_bank_card.yaml").read_text("utf-8")), "utf-8")
     runs = [
         run_plan(
             folder, as_of=as_of, out=asked.out / f"plan-{number}", home=home, recorded_at=datetime.now(UTC), policy=policy,
@@ -53,12 +63,15 @@ def main() -> None:
     ]  # fmt: skip
     for seed in (2, 3):
         another_champion(home, asked.out, seed)
-    with Ledger.open(home / "ledger.db", read_only=True) as ledger:
-        found = [one for run in runs for one in replay(ledger, None, archived_bundles(home), batch_id=run)]
+    other_harm = {"harm": reference_text("harm").replace("growth = 0.15", "growth = 0.45")}
+    with Ledger.open(home / "ledger.db", read_only=True) as ledger, in_force(other_harm):
+        archive = archived_bundles(home), archived_tables(home)
+        found = [one for run in runs for one in replay(ledger, None, *archive, batch_id=run)]
+    chosen = [pd.read_parquet(asked.out / f"plan-{number}" / "decisions.parquet")["channel"] for number in (0, 1)]
     wrong = [one for one in found if not one.is_exact]
     print(
-        f"{len(found):,} decisions replayed after two retrains and one policy change: {len(found) - len(wrong):,} exact, "
-        f"{len(wrong):,} not; {time.perf_counter() - began:.0f} s"
+        f"{len(found):,} decisions replayed after two retrains, one policy change (it moved {int((chosen[0] != chosen[1]).sum()):,} "
+        f"channels) and one table change: {len(found) - len(wrong):,} exact, {len(wrong):,} not; {time.perf_counter() - began:.0f} s"
     )
     for one in wrong[:10]:
         print(one.as_dict())
