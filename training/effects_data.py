@@ -20,6 +20,7 @@ from scoring.features.builder import build
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import QUALIFYING_KINDS, Channel
+from training.narrowing import narrowed
 
 Floats = npt.NDArray[np.float64]
 ACTIONS: Final = tuple(Channel)
@@ -106,14 +107,21 @@ def logged_decisions(
     days = [last - timedelta(days=1 + every_days * back) for back in range((last - first).days // every_days + 1)][::-1]
     matured = _sampled(matured[matured["decided_on"] > days[0]], max_rows)
     parts, values = [], []
-    for day in days:
-        progress(f"features of decisions after {day}")
-        age = matured["decided_on"].map(date.toordinal) - day.toordinal()
-        part, seen = _with_features(portfolio, matured[(age >= 1) & (age <= every_days)], day)
-        parts.append(part)
-        values.append(seen)
+    with narrowed(portfolio, _deciding(portfolio, matured)):
+        for day in days:
+            progress(f"features of decisions after {day}")
+            age = matured["decided_on"].map(date.toordinal) - day.toordinal()
+            part, seen = _with_features(portfolio, matured[(age >= 1) & (age <= every_days)], day)
+            parts.append(part)
+            values.append(seen)
     rows = pd.concat(parts, ignore_index=True).drop(columns="decided_on")
     return LoggedDecisions(rows, np.concatenate(values), tuple(days)) if len(rows) else None
+
+
+def _deciding(portfolio: Portfolio, matured: pd.DataFrame) -> pd.DataFrame:
+    """The accounts that the decisions are about: features of no other are computed."""
+    accounts = portfolio.connection.execute("SELECT account_id, customer_id FROM accounts").df()
+    return accounts[accounts["account_id"].isin(matured["account_id"].unique())]
 
 
 def _with_features(

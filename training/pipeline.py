@@ -20,6 +20,7 @@ from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, load_bundle, write_bundle
 from training.bundling import bundle_documents
 from training.fitting import Fitted, fit
+from training.narrowing import training_snapshots
 from training.outcomes import fit_outcomes, outcomes_page
 from training.recipe import Recipe, read_recipe
 from training.reporting import Pieces, Trained, report_training
@@ -75,10 +76,7 @@ def train(
     definition = ways.definition(portfolio.currency)
     days = split_days(as_of, definition) if as_of else default_days(portfolio, definition, ways.split["train_days"])
     train_days, test_day = days
-    seen = []
-    for day in train_days:
-        progress(f"features and targets of {day}")
-        seen.append(snapshot(portfolio, day, definition, min_dpd=0 if ways.needs_current_accounts else 1))
+    seen = training_snapshots(portfolio, train_days, definition, ways, progress=progress)
     progress(f"features and targets of {test_day} (test)")
     tested = snapshot(portfolio, test_day, definition)
     snapshots = [without_test_customers(day, ways) for day in seen]

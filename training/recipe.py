@@ -18,6 +18,7 @@ _SECTIONS: Final = {
     "split": {
         "test_customer_share", "rotations", "train_days", "recent_days", "out_of_time_days", "out_of_time_folds", "willingness_trees",
         "willingness_trees_on_all", "ability_population", "ability_weight_power",
+        "ability_least_willingness", "most_accounts",
     },
     "monotone": {"willingness", "ability", "full_payment"},
     "lightgbm": {

@@ -22,10 +22,11 @@ import pandas as pd
 
 from scoring.errors import BadRequestError, ScoringError
 from scoring.portfolio.reading import read_portfolio
+from training.narrowing import training_snapshots
 from training.out_of_time import out_of_time
 from training.recipe import Recipe, read_recipe
 from training.rotation import without_test_customers
-from training.snapshots import Snapshot, default_days, snapshot, split_days
+from training.snapshots import Snapshot, default_days, split_days
 
 MOST_TRIALS: Final = 100
 SPACE: Final[dict[str, tuple[float, ...]]] = {
@@ -198,12 +199,8 @@ def _run(told: argparse.Namespace) -> None:
         if told.as_of
         else default_days(portfolio, definition, recipe.split["train_days"])
     )
-    min_dpd = 0 if recipe.needs_current_accounts else 1
-    snapshots = []
-    for day in days:
-        progress(f"features and targets of {day}")
-        seen = snapshot(portfolio, day, definition, min_dpd=min_dpd)
-        snapshots.append(without_test_customers(seen, recipe))
+    seen = training_snapshots(portfolio, days, definition, recipe, progress=progress)
+    snapshots = [without_test_customers(day, recipe) for day in seen]
     found = search(snapshots, recipe, told.trials, seed=told.seed, threads=told.threads, progress=progress)
     best = min(found, key=lambda trial: trial.loss)
     note = (

@@ -14,7 +14,7 @@ from scoring.features.builder import FeatureFrame
 from scoring.features.definition import ReasonGroup
 from scoring.features.registry import FEATURE_NAMES, FEATURES
 from scoring.scores.calibration import SmoothMap, log_shares
-from scoring.scores.evidence import MISSING, is_enough, missing_evidence, told
+from scoring.scores.evidence import MISSING, is_enough, missing_evidence, required_certainty, told
 from scoring.scores.intervals import ReliabilityInterval
 from scoring.scores.payable import PayableBand, payable_shares
 from scoring.scores.scores import (
@@ -111,6 +111,21 @@ def test_a_new_account_a_short_history_or_neither_payments_nor_inflow_is_not_eno
     assert evidence_of(**change) == "insufficient_evidence"
 
 
+@pytest.mark.parametrize(
+    ("counted", "found"),
+    [
+        ({"n_payments_180d": 2}, "sufficient"),
+        ({"n_payments_90d": 2}, "sufficient"),
+        ({"n_payments_180d": 1, "n_payments_90d": 1}, "insufficient_evidence"),
+    ],
+    ids=str,
+)
+def test_where_the_history_is_shorter_than_a_year_payments_count_in_the_widest_window_it_reaches(
+    counted: dict[str, float], found: str
+):
+    assert evidence_of(n_payments_365d=np.nan, **counted) == found
+
+
 def evidence_frame(seen: np.ndarray) -> np.ndarray:
     values = np.full((len(seen), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     for place, name in enumerate(EVIDENCE_FEATURES):
@@ -118,7 +133,9 @@ def evidence_frame(seen: np.ndarray) -> np.ndarray:
     return values
 
 
-COUNTS = arrays(np.float32, (12, 4), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0, 89.0, 90.0, 400.0, np.nan]))
+COUNTS = arrays(
+    np.float32, (12, len(EVIDENCE_FEATURES)), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0, 89.0, 90.0, 400.0, np.nan])
+)
 
 
 @given(COUNTS, COUNTS)
@@ -131,6 +148,27 @@ def test_taking_evidence_away_never_makes_the_rest_enough(seen: np.ndarray, hidd
 
     assert (after & before == before).all(), "what was missing stays missing"
     assert not (is_enough(after) & ~is_enough(before)).any()
+
+
+PROBABILITIES = arrays(np.float64, (2, 12), elements=st.floats(0, 1))
+
+
+@given(COUNTS, COUNTS, PROBABILITIES)
+def test_the_same_probabilities_never_tell_a_segment_with_less_evidence_that_they_did_not_tell_with_more(
+    seen: np.ndarray, hidden: np.ndarray, told_apart: np.ndarray
+):
+    with np.errstate(invalid="ignore"):
+        less = np.where(np.isnan(seen) | np.isnan(hidden), np.nan, np.minimum(seen, hidden))
+    willing, full = told_apart
+
+    def silent(counted: np.ndarray) -> np.ndarray:
+        values = evidence_frame(counted)
+        state = np.where(is_enough(missing_evidence(values)), "sufficient", "insufficient_evidence").astype(object)
+        return segments(willing, full, state, required_certainty(values)) == "undetermined"
+
+    assert (silent(less) >= silent(seen)).all()
+    assert (required_certainty(evidence_frame(less)) >= required_certainty(evidence_frame(seen))).all()
+    assert (required_certainty(evidence_frame(seen)) >= SEGMENT_THRESHOLD).all()
 
 
 @given(COUNTS)
@@ -200,7 +238,10 @@ def test_logarithms_of_both_shares_are_exact_far_out(margins: np.ndarray):
 @given(
     MARGINS,
     st.lists(
-        st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=20, unique_by=lambda k: k[0]
+        st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)),
+        min_size=1,
+        max_size=20,
+        unique_by=lambda k: round(k[0], 6),
     ),
 )
 def test_an_interval_holds_its_score_and_has_the_same_bits_alone(margins: np.ndarray, knots: list[tuple[float, ...]]):

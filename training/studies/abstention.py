@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -153,14 +154,34 @@ def _frame(folder: Path, judge: Judge, months: int, scratch: Path) -> FeatureFra
     place = scratch / str(months)
     place.mkdir()
     with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("opening", _opening(folder, first))
         (place / SETTINGS_FILE).write_bytes((folder / SETTINGS_FILE).read_bytes())
         for path in sorted(folder.glob("*.parquet")):
             column = _DATED.get(path.stem)
             where = "" if column is None else f" WHERE {column} > DATE '{first.isoformat()}'"
             source = str(path).replace("'", "''")
             rows = f"SELECT * FROM read_parquet('{source}'){where}"  # noqa: S608  a path and a date of our own
+            if path.stem == "statements":
+                rows += f" UNION ALL BY NAME {_OPENED.format(source=source)}"
             connection.execute(f"COPY ({rows}) TO '{place / path.name}' (FORMAT parquet)")
     return build(read_portfolio(place, threads=1), judge.as_of, min_dpd=0)
+
+
+_OPENED: Final = """
+SELECT s.* REPLACE (o.cure_amount_cents AS minimum_due_cents, coalesce(o.due_on, s.due_on) AS due_on)
+FROM read_parquet('{source}') s JOIN opening o ON s.account_id = o.account_id AND s.statement_on = o.statement_on
+"""
+
+
+def _opening(folder: Path, day: date) -> pd.DataFrame:
+    """What was owed on the day before which everything is forgotten: the last statement by then, and all that was unpaid as its minimum.
+
+    A bank that lost its history still knows what is owed. Without this a shorter history would be another, smaller debt, and the
+    same account would look better for having forgotten its arrears.
+    """
+    at = build(read_portfolio(folder, threads=1), day, min_dpd=0).positions
+    due = pd.Timestamp(day) - pd.to_timedelta(at["dpd"].where(at["dpd"] > 0), unit="D")
+    return at[["account_id", "cure_amount_cents", "statement_on"]].assign(due_on=due.dt.date)
 
 
 def _states(judge: Judge, frame: FeatureFrame, removal: Removal) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from scoring.scores.scores import score
 from training.bundling import bundle_documents
 from training.effects_data import LoggedDecisions, logged_decisions
 from training.fitting import fit
+from training.narrowing import training_snapshots
 from training.pipeline import _facts
 from training.recipe import Recipe, read_recipe
 from training.rotation import held_out_customers, without_test_customers
@@ -84,8 +85,7 @@ def trainable(folder: Path, recipe: Path | None = None) -> Trainable:
             got=truth_day.isoformat(),
             expected=test_day.isoformat(),
         )
-    least = 0 if ways.needs_current_accounts else 1
-    seen = tuple(snapshot(portfolio, day, definition, min_dpd=least) for day in train_days)
+    seen = tuple(training_snapshots(portfolio, train_days, definition, ways))
     return Trainable(portfolio, ways, tuple(train_days), seen, snapshot(portfolio, test_day, definition))
 
 

@@ -4,6 +4,11 @@ Ability has two witnesses: payments that were made, and income that is visible. 
 inflows (most card files) still judges those who paid; with neither, *cannot pay* and *will not pay* look alike and nothing is
 said. A new account or a short history is not enough whatever else is known. Each test can only fail more often when something is
 taken away, so abstention rises as evidence is removed.
+
+Between *enough* and *everything* a segment must be the surer the less there is to go by: `required_certainty` asks for 0.6 with a
+year of statements, visible income and a conversation, and for more with every month or witness that is missing. A model that knows less is not
+always less sure, so the bar has to rise; the same two probabilities never tell a segment with less evidence that they did not
+tell with more.
 """
 
 from __future__ import annotations
@@ -21,16 +26,30 @@ MINIMUM_STATEMENTS: Final = 2
 MINIMUM_PAYMENTS: Final = 2
 """One payment in a year may be chance; two are a habit to go by."""
 
+SEGMENT_THRESHOLD: Final = 0.6
+"""A segment is never reported at or below this probability."""
+STATEMENTS_OF_A_YEAR: Final = 12
+CERTAINTY_FOR_A_STATEMENT: Final = 0.02
+"""More certainty asked for each statement that a year's history lacks."""
+CERTAINTY_FOR_A_WITNESS: Final = 0.05
+"""More certainty asked where no income is visible, and again where nobody ever spoke with the customer: ability, or will, then rests on
+payments alone."""
+
 EVIDENCE_FEATURES: Final = (
     "account_age_days",
     "n_statements_365d",
-    "n_payments_365d",
     "inflow_months_seen_180d",
+    "n_payments_365d",
+    "n_payments_180d",
+    "n_payments_90d",
+    "days_since_conversation",
 )
+"""Payments are counted in the widest window that the history reaches: a window it does not reach is *not observed*, not empty."""
 MISSING: Final = ("new_account", "short_history", "few_payments", "no_visible_inflow")
 """What can be missing, in the order in which it is told."""
 
 _COLUMNS: Final = tuple(FEATURE_NAMES.index(name) for name in EVIDENCE_FEATURES)
+_WITNESS: Final = EVIDENCE_FEATURES.index("days_since_conversation")
 _TOLD: Final = np.array(
     [",".join(name for place, name in enumerate(MISSING) if code >> place & 1) for code in range(1 << len(MISSING))],
     dtype=object,
@@ -52,13 +71,35 @@ def missing_evidence(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     >>> missing_evidence(seen).tolist()
     [15]
     """
-    age, statements, payments, inflows = (values[:, place] for place in _COLUMNS)
+    age, statements, inflows, *windows = (values[:, place] for place in _COLUMNS[:_WITNESS])
+    payments = np.fmax.reduce(windows)
     return np.asarray(
         1 * ~(age >= MINIMUM_ACCOUNT_AGE_DAYS)
         + 2 * ~(statements >= MINIMUM_STATEMENTS)
         + 4 * ~(payments >= MINIMUM_PAYMENTS)
         + 8 * ~(inflows > 0),
         dtype=np.int64,
+    )
+
+
+def required_certainty(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The probability that a segment must exceed, by what is known of each account: 0.6 where everything is.
+
+    Examples
+    --------
+    >>> seen = np.zeros((3, len(FEATURE_NAMES)), dtype=np.float32)
+    >>> seen[:, FEATURE_NAMES.index("n_statements_365d")] = [12, 12, 4]
+    >>> seen[:, FEATURE_NAMES.index("inflow_months_seen_180d")] = [6, np.nan, 0]
+    >>> seen[:, FEATURE_NAMES.index("days_since_conversation")] = [90, 90, np.nan]
+    >>> required_certainty(seen).round(2).tolist()
+    [0.6, 0.65, 0.86]
+    """
+    statements, inflows, conversation = (values[:, _COLUMNS[place]].astype(np.float64) for place in (1, 2, _WITNESS))
+    witnesses_lacking = ~(inflows > 0) + 1 * ~(conversation >= 0)
+    lacking = STATEMENTS_OF_A_YEAR - np.clip(np.nan_to_num(statements), 0, STATEMENTS_OF_A_YEAR)
+    return np.asarray(
+        SEGMENT_THRESHOLD + CERTAINTY_FOR_A_STATEMENT * lacking + CERTAINTY_FOR_A_WITNESS * witnesses_lacking,
+        dtype=np.float64,
     )
 
 

@@ -23,12 +23,19 @@ from scoring.resources import reference_text
 from scoring.scores import effects
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.contributions import assert_additive, explained
-from scoring.scores.evidence import EVIDENCE_FEATURES, evidence_states, missing_evidence, told
+from scoring.scores.evidence import (
+    EVIDENCE_FEATURES,
+    SEGMENT_THRESHOLD,
+    evidence_states,
+    missing_evidence,
+    required_certainty,
+    told,
+)
 from scoring.scores.intervals import UNKNOWN
 from scoring.scores.log_odds import probability
 from scoring.scores.outcomes import outcome_columns
 from scoring.scores.payable import payable_shares
-from scoring.scores.segments import SEGMENT_THRESHOLD, segments
+from scoring.scores.segments import segments
 from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel
 
 __all__ = [
@@ -281,7 +288,13 @@ def _evidence_and_segment(
     adjusted = adjustment.adjusted(margin, columns["ability"])
     return {
         "w_adjusted": adjusted,
-        "segment": segments(adjustment.willing(adjusted), columns["p_full"], state, alarm=bundle.has_correlation_alarm),
+        "segment": segments(
+            adjustment.willing(adjusted),
+            columns["p_full"],
+            state,
+            required_certainty(values),
+            alarm=bundle.has_correlation_alarm,
+        ),
         "evidence": state,
         "evidence_missing": told(missing),
     }

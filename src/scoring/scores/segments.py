@@ -3,7 +3,8 @@
 Willing means *as willing as others of the same ability*: adjusted willingness is log-odds w less their isotonic expectation given
 ability, so that someone is not called unwilling for being short of money. It is used here only, never in the money. For the half
 that pays nothing, *able* is extrapolated from payers who look alike. Where willingness and ability correlate above 0.6 in a portfolio
-they cannot be told apart there, and every segment is undetermined.
+they cannot be told apart there, and every segment is undetermined. Sure enough means above 0.6, and above more than that where
+evidence is missing (`scoring.scores.evidence.required_certainty`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from scoring.scores.evidence import SEGMENT_THRESHOLD
 from scoring.scores.log_odds import probability
 from scoring.vocabulary import Evidence, Segment
 
 Floats = npt.NDArray[np.float64]
-SEGMENT_THRESHOLD: Final = 0.6
-"""A segment is reported only above this probability."""
 CORRELATION_ALARM: Final = 0.6
 """Above this correlation the two scores are not separately interpretable."""
 _CELLS: Final = (Segment.WILLING_ABLE, Segment.WILLING_UNABLE, Segment.UNWILLING_ABLE, Segment.UNWILLING_UNABLE)
@@ -76,9 +76,14 @@ def adjusted_from_json(raw: Mapping[str, Any] | None) -> AdjustedWillingness:
 
 
 def segments(
-    willing: Floats, full: Floats, evidence_state: npt.NDArray[np.object_], *, alarm: bool = False
+    willing: Floats,
+    full: Floats,
+    evidence_state: npt.NDArray[np.object_],
+    required: Floats | float = SEGMENT_THRESHOLD,
+    *,
+    alarm: bool = False,
 ) -> npt.NDArray[np.object_]:
-    """The cell of willing x able whose probability exceeds 0.6; undetermined otherwise, or without enough evidence.
+    """The cell of willing x able whose probability exceeds what is required; undetermined otherwise, or without enough evidence.
 
     Parameters
     ----------
@@ -87,6 +92,8 @@ def segments(
     full : array (n_accounts,)
         Probability of curing in full given a payment: able. For the unwilling half this extrapolates from payers.
     evidence_state : array of str
+    required : array or float
+        At least 0.6; more where evidence is missing.
     alarm : bool
         The two scores cannot be told apart in this portfolio, so no segment is told.
 
@@ -95,9 +102,15 @@ def segments(
     >>> enough = np.array(["sufficient"] * 3, dtype=object)
     >>> segments(np.array([0.9, 0.9, 0.5]), np.array([0.9, 0.1, 0.5]), enough).tolist()
     ['willing_able', 'willing_unable', 'undetermined']
+    >>> segments(np.array([0.9]), np.array([0.9]), enough[:1], 0.85).tolist()
+    ['undetermined']
     >>> segments(np.array([0.9]), np.array([0.9]), enough[:1], alarm=True).tolist()
     ['undetermined']
     """
     cells = np.stack([willing * full, willing * (1 - full), (1 - willing) * full, (1 - willing) * (1 - full)])
-    sure = (cells.max(axis=0) > SEGMENT_THRESHOLD) & (evidence_state == str(Evidence.SUFFICIENT)) & (not alarm)
+    sure = (
+        (cells.max(axis=0) > np.maximum(required, SEGMENT_THRESHOLD))
+        & (evidence_state == str(Evidence.SUFFICIENT))
+        & (not alarm)
+    )
     return np.asarray(_NAMES[np.where(sure, cells.argmax(axis=0), len(_CELLS))], dtype=object)
