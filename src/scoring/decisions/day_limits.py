@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ N: Final = len(CONTACT_CHANNELS)
 CALL: Final = CONTACT_CHANNELS.index(SLOTTED)
 VISIT: Final = CONTACT_CHANNELS.index(REGIONAL)
 NO_SLOT: Final = -1
+MOST_JOINT: Final = 12
 
 Bools = npt.NDArray[np.bool_]
 
@@ -85,6 +87,44 @@ class DayLimits:
         uses = {option: use for option, use in resource.uses.items() if option != CALL}
         return replace(resource, uses={**uses, **{N + s: resource.uses[CALL] for s in range(len(self.slots))}})
 
+    def joint(self, limits: Sequence[Resource]) -> list[Resource]:
+        """What several slots offer together: no limits of their own, and prices that move all of them at once.
+
+        Whoever fits two slots only changes between them when the price of one rises, so prices that rise one at a time come to rest too
+        early; the price of both together moves on. At most `MOST_JOINT` of them, the largest sets first.
+
+        Parameters
+        ----------
+        limits : sequence of Resource
+            By option, as the optimiser may use them.
+        """
+        own = {next(iter(resource.uses)): resource for resource in limits if self._slot_place(resource) != NO_SLOT}
+        sizes = range(len(own), 1, -1)
+        sets = [chosen for size in sizes for chosen in combinations(sorted(own), size)][:MOST_JOINT]
+        return [
+            Resource(
+                " and ".join(own[option].name for option in chosen),
+                {option: own[option].uses[option] for option in chosen},
+                sum(own[option].most or 0.0 for option in chosen),
+            )
+            for chosen in sets
+        ]
+
+    def folded(self, planned: Assignment, given: Sequence[Resource], joint: Sequence[Resource]) -> Assignment:
+        """The answer without joint resources: each of their prices is part of the prices of its slots, which leaves the bound as it is."""
+        if not joint:
+            return planned
+        prices = planned.prices[: len(given)].copy()
+        for resource, price in zip(joint, planned.prices[len(given) :], strict=True):
+            for place, own in enumerate(given):
+                if self._slot_place(own) != NO_SLOT and next(iter(own.uses)) in resource.uses:
+                    prices[place] += price
+        return replace(planned, prices=prices, used=planned.used[: len(given)])
+
+    def _slot_place(self, resource: Resource) -> int:
+        names = [_slot_name(slot) for slot in self.slots]
+        return names.index(resource.name) if resource.name in names else NO_SLOT
+
     def slot_of(self, planned: Assignment) -> Places:
         """Slot of each account: the planned one, else the cheapest that fits; `NO_SLOT` where none does."""
         if not self.slots:
@@ -103,9 +143,8 @@ class DayLimits:
         for resource in self.limits:
             options = [option for option in resource.uses if option >= N]
             if options:
-                name = dict(zip((_slot_name(slot) for slot in self.slots), range(len(self.slots)), strict=True))
-                own = resource.uses[options[0]]
-                in_slot = own if resource.name not in name else np.where(slot_of == name[resource.name], own, 0.0)
+                place, own = self._slot_place(resource), resource.uses[options[0]]
+                in_slot = own if place == NO_SLOT else np.where(slot_of == place, own, 0.0)
                 uses = {option: use for option, use in resource.uses.items() if option < N}
                 resource = replace(resource, uses={**uses, CALL: in_slot})
             found.append(resource)
@@ -171,6 +210,19 @@ def day_limits(capacity: Mapping[Channel, Capacity], minutes: Floats, facts: OnF
         if count:
             limits.append(Resource(_region_name(region), {VISIT: (at_home == region).astype(np.float64)}, float(count)))
     return replace(found, limits=tuple(limits))
+
+
+def better(one: Assignment, other: Assignment) -> Assignment:
+    """Of two answers to the same question the one of more value, with the prices that prove more.
+
+    >>> none = np.zeros(0)
+    >>> found = better(Assignment(none, none, none, 8.0, 12.0), Assignment(none, none, none, 9.0, 13.0))
+    >>> found.value, found.bound
+    (9.0, 12.0)
+    """
+    best = one if one.value >= other.value else other
+    proof = one if one.bound <= other.bound else other
+    return replace(best, prices=proof.prices, bound=max(best.value, proof.bound))
 
 
 def whole_day(capacity: Mapping[Channel, Capacity], minutes: Floats) -> Sequence[Resource]:

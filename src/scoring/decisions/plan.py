@@ -20,7 +20,7 @@ from scoring.decisions.account_events import AccountEvents, open_standings
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
 from scoring.decisions.capacity import REGIONAL, SLOTTED, Capacity, contacts_by_channel, less_reserve
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
-from scoring.decisions.day_limits import CALL, day_limits, whole_day
+from scoring.decisions.day_limits import CALL, better, day_limits, whole_day
 from scoring.decisions.decided import Weighed, decision_ids, decisions_table
 from scoring.decisions.exploration import Bools, draw, held_out
 from scoring.decisions.held_back import timed
@@ -274,7 +274,12 @@ def decide(
     number = scores.frame.as_of.toordinal()
     floor = _support_floor(weighed.values, standing.supported, strategy)
     reserved = less_reserve(day.limits, strategy.exploration_share, number)
-    by_option = _planned(day.by_option(weighed.values), [*reserved, *map(day.spread, floor)], first, ids)
+    given, joint = [*reserved, *map(day.spread, floor)], day.joint(reserved)
+    by_option = _planned(day.by_option(weighed.values), given, first, ids)
+    if joint:
+        by_option = better(
+            by_option, day.folded(_planned(day.by_option(weighed.values), [*given, *joint], first, ids), given, joint)
+        )
     slot_of, planned = day.slot_of(by_option), day.told(by_option)
     limits = day.limits_by_channel(slot_of)
     allowed = _allowed(weighed, scores, standing.supported, strategy)
