@@ -57,6 +57,8 @@ COMMANDS: Final = (
     ledger.override,
     ledger.ask,
     ledger.erase,
+    ledger.hold,
+    ledger.erasures,
     contact_policy.policy_check,
     contact_policy.policy_approve,
     contact_policy.policy_breaches,

@@ -24,6 +24,7 @@ from scoring.ledger.anchors import signed_head
 from scoring.ledger.heads import SignedHead, signing_key
 from scoring.ledger.human import decision_of
 from scoring.ledger.record import StoredRecord, instant_text
+from scoring.ledger.retention import retention_of
 from scoring.ledger.store import Ledger
 from scoring.resources import data_folder
 
@@ -66,6 +67,7 @@ def evidence_bundle(
         files |= {
             "record.json": record.text.encode(),
             "about.json": _json([_shown(other) for other in ledger.about(decision_id)]),
+            "retention.json": _json(_retention(record)),
             **_card(record, home),
         }
     return _zipped(files, decision_id, audience, at)
@@ -103,6 +105,12 @@ def _shown(record: StoredRecord) -> dict[str, Any]:
         "hash": record.hash.hex(),
         "body": record.body,
     }
+
+
+def _retention(record: StoredRecord) -> dict[str, str]:
+    """How long the record is kept, as the rules are now."""
+    found = retention_of(record)
+    return {"retention_class": found.retention_class, "delete_after": found.delete_after.isoformat()}
 
 
 def _policy(record: StoredRecord, home: Path) -> dict[str, bytes]:

@@ -197,3 +197,59 @@ def erase(account_id: str, by: str, reason_code: str, despite: str) -> None:
         recorded_at=datetime.now(UTC),
     )
     click.echo(f"Erased; recorded as {written.record_id}.")
+
+
+@click.command()
+@click.argument("account_id")
+@click.option("--by", required=True, help="Who decides.")
+@click.option("--reason-code", required=True, help="E.g. lawsuit, complaint, audit; when lifting, why it ends.")
+@click.option("--lift", is_flag=True, help="End the hold.")
+def hold(account_id: str, by: str, reason_code: str, lift: bool) -> None:
+    """Put an account under legal hold, or lift it: as long as it holds, nothing of it is erased.
+
+    \b
+    Example: scoring hold A000011 --by s17 --reason-code lawsuit
+    """
+    from scoring.ledger.retention import hold as record_hold
+
+    written = record_hold(
+        open_ledger(writing=True),
+        account_id,
+        is_held=not lift,
+        by=by,
+        reason_code=reason_code,
+        recorded_at=datetime.now(UTC),
+    )
+    click.echo(f"{'Lifted' if lift else 'Held'}; recorded as {written.record_id}.")
+
+
+@click.command()
+@click.option("--on", type=Day(), help="Default: today (UTC).")
+@click.option("--erase", "erase_by", metavar="WHO", help="Erase what is due and not held, in this person's name.")
+@AS_JSON
+def erasures(on: date | None, erase_by: str | None, as_json: bool) -> None:
+    """Subjects whose records are all past their retention, and those that a legal hold keeps; with --erase, erase the free ones.
+
+    \b
+    Example: scoring erasures --on 2031-12-31 --erase s17
+    """
+    from scoring.ledger.retention import due_for_erasure, erase_due
+
+    now = datetime.now(UTC)
+    ledger = open_ledger(writing=erase_by is not None)
+    day = on or now.date()
+    if erase_by is not None and day > now.date():
+        raise click.UsageError("Only what is due today can be erased; leave out --on, or --erase.")
+    due = list(due_for_erasure(ledger, day))
+    done = [] if erase_by is None else erase_due(ledger, day, by=erase_by, recorded_at=now)
+    lines = [
+        f"{one.account_ref}: kept until {one.delete_after}{', under legal hold' if one.is_held else ''}" for one in due
+    ]
+    lines.append(
+        f"{len(due):,} due on {day}, {sum(one.is_held for one in due):,} of them under legal hold; {len(done):,} erased."
+    )
+    facts = [
+        {"account_ref": one.account_ref, "delete_after": one.delete_after.isoformat(), "is_held": one.is_held}
+        for one in due
+    ]
+    tell({"on": day.isoformat(), "due": facts, "erased": len(done)}, as_json, lines)

@@ -21,7 +21,7 @@ from scoring.ledger.human import (
     request,
 )
 from scoring.ledger.record import Batch, Record
-from scoring.ledger.retention import due_for_erasure, erase, hold
+from scoring.ledger.retention import due_for_erasure, erase, erase_due, hold, retention_of
 from scoring.ledger.sealing import Personal
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
@@ -149,6 +149,43 @@ def test_nothing_is_erased_before_its_time_without_a_reason_nor_under_a_hold(pla
         hold(ledger, ACCOUNT, is_held=False, by="s17", reason_code="settled", recorded_at=AT + timedelta(days=1))
         erase(ledger, ACCOUNT, by="s17", reason_code="asked", recorded_at=AT, despite="court_order")
         assert len(list(due_for_erasure(ledger, LATER.date()))) == 1
+
+
+def test_with_an_account_the_reference_of_its_customer_is_erased(place: str) -> None:
+    with Ledger.open(place) as ledger:
+        [customer] = ledger.refs(["customer:C-Canary"])
+        body = {"input": {"position": {"customer_ref": customer}}}
+        ledger.append([Record("D1", "decision", body, account_id=ACCOUNT)], recorded_at=AT)
+        erase(ledger, ACCOUNT, by="s17", reason_code="retention", recorded_at=LATER)
+
+        assert ledger.subjects.accounts([customer]) == {}
+        assert verify(ledger) == []
+    assert b"C-Canary" not in everything_kept(place, with_keys=True)
+
+
+def test_what_is_due_is_erased_together_and_what_is_held_stays(place: str) -> None:
+    with Ledger.open(place) as ledger:
+        a_night(ledger, "A1", "A2", "A3")
+        hold(ledger, "A2", is_held=True, by="s17", reason_code="lawsuit", recorded_at=AT)
+        ledger.append([Record("O3", "outcome", {}, account_id="A3")], recorded_at=LATER)
+        early = erase_due(ledger, AT.date(), by="s17", recorded_at=AT)
+        done = erase_due(ledger, LATER.date(), by="s17", recorded_at=LATER)
+
+        assert (len(early), [record.kind for record in done]) == (0, ["erasure"])
+        assert [ledger.get(f"D-{place}").account_id for place in range(3)] == [None, "A2", "A3"]
+        assert verify(ledger) == []
+
+
+def test_every_kind_of_record_has_a_retention_class_and_is_kept_for_five_years(place: str) -> None:
+    written(place)
+    with Ledger.open(place, read_only=True) as ledger:
+        kept = {record.kind: retention_of(record) for record in ledger.for_account(ACCOUNT)}
+
+    assert {kind: one.retention_class for kind, one in kept.items()} == {
+        "decision": "decision_record", "override": "decision_record", "request": "decision_record", "answer": "decision_record",
+        "outcome": "contact_log", "access": "access_log",
+    }  # fmt: skip
+    assert {one.delete_after for one in kept.values()} == {date(2030, 5, 2)}
 
 
 def test_a_harsher_channel_needs_two_persons_and_a_milder_one_does_not(place: str) -> None:

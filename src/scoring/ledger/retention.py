@@ -30,8 +30,19 @@ RETENTION_DAYS: Final = {
 """Days after the last record about a subject; a kind that is not named is kept as long as a decision. House rule of 2026-11, from the
 five years that the strictest neighbouring rule asks of collection records."""
 
+RETENTION_CLASS: Final = {"decision": "decision_record", "outcome": "contact_log", "access": "access_log"}
+"""Kinds of records by the class of the retention table that they belong to; the others go with the decision that they are about."""
+
 HOLD: Final = "legal_hold"
 ERASURE: Final = "erasure"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long one record is kept: its class, and the last day on which it is kept for its own sake."""
+
+    retention_class: str
+    delete_after: date
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,17 @@ def delete_after(record: StoredRecord) -> date:
     datetime.date(2030, 5, 2)
     """
     return record.recorded_at.date() + timedelta(days=RETENTION_DAYS.get(record.kind, FIVE_YEARS))
+
+
+def retention_of(record: StoredRecord) -> Retention:
+    """The retention class of a record and the day after which its subject may be erased; derived, so that a new rule holds for all.
+
+    >>> from datetime import UTC
+    >>> at = datetime(2025, 5, 2, tzinfo=UTC)
+    >>> retention_of(StoredRecord(1, "O1", "outcome", "s-1", None, None, None, at, b"", b"", b"", "{}"))
+    Retention(retention_class='contact_log', delete_after=datetime.date(2030, 5, 2))
+    """
+    return Retention(RETENTION_CLASS.get(record.kind, RETENTION_CLASS["decision"]), delete_after(record))
 
 
 def due_for_erasure(ledger: Ledger, on: date) -> Iterator[Due]:
@@ -107,6 +129,9 @@ def erase(
 ) -> StoredRecord:
     """Destroy a subject's key and reference; every record and hash stays, and nothing leads to the person any more.
 
+    The reference of the customer goes with it: other accounts of the customer keep theirs, and get a new one for the customer with their
+    next decision.
+
     Parameters
     ----------
     despite : str
@@ -141,7 +166,8 @@ def erase(
         raise BadRequestError(
             "The subject is under legal hold, so nothing is erased. Lift the hold first.", field="account_id"
         )
-    kept_until = max((delete_after(record) for record in _all_of(ledger, account_id)), default=date.min)
+    records = list(_all_of(ledger, account_id))
+    kept_until = max((delete_after(record) for record in records), default=date.min)
     if kept_until >= recorded_at.date() and not despite:
         raise BadRequestError(
             f"Records of this subject are kept until {kept_until}. Erase then, or give the reason why before.",
@@ -150,8 +176,41 @@ def erase(
         )
     body = {"account_ref": ref, "by": by, "reason_code": reason_code, "despite_code": despite or None}
     done = ledger.append([Record(_name(ERASURE, ref, recorded_at), ERASURE, body)], recorded_at=recorded_at)[0]
-    ledger.subjects.destroy(ref)
+    for each in {ref, *_customers(records)}:
+        ledger.subjects.destroy(each)
     return done
+
+
+def erase_due(ledger: Ledger, on: date, *, by: str, recorded_at: datetime) -> list[StoredRecord]:
+    """Erase every subject whose records are all past their retention on a day; those under legal hold stay.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> at, later = datetime(2025, 5, 2, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+    >>> with TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger.db") as ledger:
+    ...     _ = ledger.append([Record(f"D{i}", "decision", {}, account_id=f"A{i}") for i in (1, 2)], recorded_at=at)
+    ...     _ = hold(ledger, "A1", is_held=True, by="s17", reason_code="lawsuit", recorded_at=at)
+    ...     done = erase_due(ledger, later.date(), by="s17", recorded_at=later)
+    ...     left = ledger.get("D1").account_id, ledger.get("D2").account_id
+    >>> len(done), left
+    (1, ('A1', None))
+    """
+    free = [due.account_ref for due in due_for_erasure(ledger, on) if not due.is_held]
+    accounts = ledger.subjects.accounts(free)
+    return [
+        erase(ledger, accounts[ref], by=by, reason_code="retention", recorded_at=recorded_at)
+        for ref in free
+        if ref in accounts
+    ]
+
+
+def _customers(records: list[StoredRecord]) -> set[str]:
+    """References of customers in the decisions of an account."""
+    places = [record.body.get("input", {}).get("position", {}) for record in records if record.kind == "decision"]
+    return {str(place["customer_ref"]) for place in places if "customer_ref" in place}
 
 
 def _all_of(ledger: Ledger, account_id: str) -> Iterator[StoredRecord]:
