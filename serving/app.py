@@ -4,45 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
-import anyio
-import anyio.to_thread
 import orjson
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 import scoring
-from scoring.errors import BadRequestError, NotReadyError, ScoringError
-from scoring.explanations import explain
+from scoring.errors import BadRequestError, ScoringError
 from serving import shapes, wire
 from serving.admission import Admission
-from serving.answers import record_answer, score_rows
+from serving.answers import score_rows
+from serving.asking import Threads, desk_of, refreshed, threads_of
+from serving.bodies import LARGE, json_body
+from serving.day_routes import add_day
 from serving.desk import Desk
 from serving.edge import Edge, retry_headers, status_of
+from serving.live_queue import page
 from serving.meters import CONTENT_TYPE, Meters
-from serving.openapi import DOCS_PAGE, DOCS_POLICY, described, example_answer, example_bodies
+from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies
+from serving.review_routes import add_review
 
 FEW: Final = 32
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
-TOO_MUCH: Final = 8
-"""A body of this many times the limit is cut off without reading on."""
 Answer = TypeVar("Answer")
 RecordId = Annotated[str, Path(max_length=200)]
-
-
-class Threads:
-    """A bounded number of worker threads for work that would hold up other requests."""
-
-    def __init__(self, most: int) -> None:
-        self._limiter = anyio.CapacityLimiter(most)
-
-    async def run(self, work: Callable[..., Answer], *values: Any) -> Answer:
-        """The result of ``work`` done in a thread; a caller that goes away does not stop it half way."""
-        return await anyio.to_thread.run_sync(partial(work, *values), limiter=self._limiter)
 
 
 def utc_now() -> datetime:
@@ -68,7 +56,8 @@ def make_app() -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     _add_probes(app)
     _add_questions(app)
-    _add_records(app)
+    add_day(app)
+    add_review(app)
     app.openapi = described(app)  # type: ignore[method-assign]
     return app
 
@@ -87,14 +76,6 @@ def equip(
     app.state.meters.ready.set(float(desk.is_ready()))
 
 
-def desk_of(request: Request) -> Desk:
-    """The desk; refuses before anything was loaded."""
-    desk = getattr(request.app.state, "desk", None)
-    if isinstance(desk, Desk):
-        return desk
-    raise NotReadyError("The service is still loading. Ask again in a few seconds.")
-
-
 def _add_probes(app: FastAPI) -> None:
     @app.get("/healthz", tags=["operation"], summary="Whether the process is alive")
     async def healthz() -> Response:
@@ -108,7 +89,7 @@ def _add_probes(app: FastAPI) -> None:
         "/readyz",
         tags=["operation"],
         summary="Whether every question can be answered",
-        responses=_answers(shapes.ReadyAnswer, 503),
+        responses=answers(shapes.ReadyAnswer, 503),
     )
     async def readyz(request: Request) -> Response:
         try:
@@ -142,11 +123,11 @@ def _add_questions(app: FastAPI) -> None:
         tags=["questions"],
         summary="Scores with reasons; records nothing",
         openapi_extra=body,
-        responses=_answers(shapes.ScoreAnswer),
+        responses=answers(shapes.ScoreAnswer),
     )
     async def score(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
-        quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW
+        quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW and not desk.changed(asked)
         content = _score(desk, asked) if quick else await request.app.state.threads.run(_score, desk, asked)
         return Response(content, media_type="application/json")
 
@@ -155,7 +136,7 @@ def _add_questions(app: FastAPI) -> None:
         tags=["questions"],
         summary="Decides and records",
         openapi_extra=body,
-        responses=_answers(shapes.DecisionsAnswer),
+        responses=answers(shapes.DecisionsAnswer),
     )
     async def decisions(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
@@ -166,54 +147,24 @@ def _add_questions(app: FastAPI) -> None:
         "/v1/queue",
         tags=["questions"],
         summary="The current plan's queue, in order",
-        responses=_answers(shapes.QueueAnswer),
+        responses=answers(shapes.QueueAnswer),
     )
     async def queue(request: Request, query: Annotated[wire.QueueQuery, Query()]) -> Response:
-        plan = desk_of(request).plan()
-        rows, cursor = plan.page(query.channel, query.limit, query.cursor)
+        desk = await refreshed(request)
+        plan = desk.plan()
+        rows, cursor = page(plan, desk.today, query.channel, query.limit, query.cursor)
         return _json({"run_id": plan.run_id, "as_of": plan.as_of.isoformat(), "rows": rows, "next_cursor": cursor})
 
 
-def _add_records(app: FastAPI) -> None:
-    @app.get(
-        "/v1/decisions/{decision_id}",
-        tags=["records"],
-        summary="One decision as recorded",
-        responses=_answers(shapes.RecordAnswer),
-    )
-    async def decision(request: Request, decision_id: RecordId) -> Response:
-        return _json(record_answer(desk_of(request).decision(decision_id)))
-
-    @app.get(
-        "/v1/decisions/{decision_id}/explanation",
-        tags=["records"],
-        summary="One decision in words",
-        response_class=PlainTextResponse,
-        responses={200: {"content": {"text/plain": {"example": example_answer(str)}}}, "4XX": _refusal_shape()},
-    )
-    async def explanation(
-        request: Request, decision_id: RecordId, lang: str = "en", audience: str = "compliance"
-    ) -> Response:
-        worded = explain(desk_of(request).decision(decision_id), lang=lang, audience=audience)
-        return PlainTextResponse(worded, headers={"content-language": lang})
-
-    @app.get(
-        "/v1/accounts/{account_id}/decisions",
-        tags=["records"],
-        summary="One account's decisions",
-        responses=_answers(shapes.HistoryAnswer),
-    )
-    async def account_decisions(
-        request: Request, account_id: RecordId, limit: Annotated[int, Query(ge=1, le=500)] = 50
-    ) -> Response:
-        found = desk_of(request).decisions_of(account_id, limit)
-        return _json({"account_id": account_id, "decisions": [record_answer(record) for record in found]})
-
-
 def _score(desk: Desk, asked: wire.AccountsRequest) -> bytes:
-    scores = desk.score(asked)
+    scored = desk.scored(asked)
+    rows = {row["account_id"]: row for scores in scored for row in score_rows(scores)}
     return _bytes(
-        {"as_of": _day(scores.frame.as_of), "bundle_id": desk.bundle().bundle_id, "scores": score_rows(scores)}
+        {
+            "as_of": _day(scored[0].frame.as_of),
+            "bundle_id": desk.bundle().bundle_id,
+            "scores": [rows[name] for name in asked.named()],
+        }
     )
 
 
@@ -228,38 +179,13 @@ def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime) -> b
 async def _asked(request: Request) -> wire.AccountsRequest:
     """The accounts a request asks for, read within the limit of the body's size."""
     desk_of(request).bundle()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise BadRequestError(
-            "Send the body as JSON, with the header Content-Type: application/json.",
-            field="content-type",
-            got=kind[:50],
-            expected="application/json",
-        )
-    body = await _body(request, request.app.state.most_body_bytes)
-    asked = (
-        wire.parse_accounts(body)
-        if len(body) < 1 << 16
-        else await request.app.state.threads.run(wire.parse_accounts, body)
-    )
+    body = await json_body(request)
+    is_small = len(body) < LARGE
+    asked = wire.parse_accounts(body) if is_small else await threads_of(request).run(wire.parse_accounts, body)
     request.scope["n_accounts"] = len(asked.named())
+    if asked.account_ids is not None:
+        await refreshed(request)
     return asked
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body. One that is too large is read on for a while and thrown away, so that its sender sees the refusal."""
-    size, pieces = 0, []
-    async for piece in request.stream():
-        size += len(piece)
-        if size <= most:
-            pieces.append(piece)
-        elif size > TOO_MUCH * most:
-            break
-    if size > most:
-        raise wire.TooLargeError(
-            f"The body is larger than {most} bytes. Split the request.", field="body", expected=f"<= {most} bytes"
-        )
-    return b"".join(pieces)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -284,19 +210,6 @@ async def _no_route(request: Request, error: Exception) -> Response:
     )
     request.scope["refusal_code"] = refusal.code
     return _json(refusal.as_dict(), error.status_code)
-
-
-def _answers(model: type, refused: int | str = "4XX") -> dict[int | str, dict[str, Any]]:
-    """What an endpoint answers, for OpenAPI."""
-    answered = {"model": model, "content": {"application/json": {"example": example_answer(model)}}}
-    return {200: answered, refused: _refusal_shape()}
-
-
-def _refusal_shape() -> dict[str, Any]:
-    return {
-        "model": shapes.ErrorAnswer,
-        "content": {"application/json": {"example": example_answer(shapes.ErrorAnswer)}},
-    }
 
 
 def _day(day: date) -> str:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness
+import numpy as np
+
+from scoring.decisions.account_events import account_events
+from scoring.decisions.lawfulness import find_profile, lawfulness
 from scoring.errors import NotReadyError, PolicyError
 from scoring.policy import Operations, Profile, content_duties
 from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import Channel
 from serving.current_plan import CurrentPlan
+from serving.histories import Judged
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,12 @@ class Policy:
     profile: Profile | None
     operations: Operations
 
-    def judge(self, portfolio: Portfolio, account_ids: list[str], *, as_of: date) -> Lawfulness | None:
-        """What is open to some accounts of a portfolio."""
+    def judge(self, portfolio: Portfolio, account_ids: list[str], *, as_of: date) -> Judged:
+        """What is open to some accounts of a portfolio, and the events that hold or hurry a decision."""
+        events = account_events(portfolio, np.array(account_ids, dtype=object), as_of)
         if self.profile is None:
-            return None
-        return lawfulness(portfolio, self.profile, self.operations, account_ids, as_of)
+            return Judged(None, events)
+        return Judged(lawfulness(portfolio, self.profile, self.operations, account_ids, as_of), events)
 
     def content(self, channels: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What a contact on each channel must say and carry; empty without a profile.

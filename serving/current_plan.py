@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pandas as pd
 import pyarrow as pa
 
-from scoring.errors import BadRequestError, NotReadyError
+from scoring.errors import NotReadyError
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
@@ -52,6 +49,12 @@ class CurrentPlan:
         ``decisions.parquet`` with the columns of ``scores.parquet`` beside it, in the order of the plan.
     row_of : mapping of account id to row
     order : mapping of channel name, or ``all``, to rows in queue order
+    offered : mapping of channel to number or None
+        Contacts offered on the day; None without a limit.
+    losses : array (n_accounts,)
+        What each account would lose without its contact, minor units.
+    priorities : array (n_accounts,)
+        Minor units.
     """
 
     run_id: str
@@ -66,50 +69,9 @@ class CurrentPlan:
     decisions: pd.DataFrame
     row_of: Mapping[str, int]
     order: Mapping[str, Rows]
-
-    def page(self, channel: Channel | None, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Rows of a queue from where the cursor points, and the cursor of the next page (None after the last).
-
-        Raises
-        ------
-        BadRequestError
-            ``bad_request``: the cursor is none of ours, is of another queue, or of a plan that is no longer in force.
-        """
-        name = ALL_CHANNELS if channel is None else str(channel)
-        start = 0 if cursor is None else self._start(cursor, name)
-        rows = self.order[name][start : start + limit]
-        more = start + limit < len(self.order[name])
-        found = self.decisions.loc[rows, list(QUEUE_FIELDS)]
-        page = [dict(zip(QUEUE_FIELDS, row, strict=True)) for row in found.itertuples(index=False, name=None)]
-        return page, _cursor(self.run_id, name, start + limit) if more else None
-
-    def _start(self, cursor: str, name: str) -> int:
-        try:
-            run, queue, start = orjson.loads(base64.urlsafe_b64decode(cursor.encode()))
-            start = int(start)
-        except (ValueError, TypeError, binascii.Error) as error:
-            raise BadRequestError(
-                "This cursor is none of ours. Take next_cursor of the page before.", field="cursor"
-            ) from error
-        if run != self.run_id[:16]:
-            raise BadRequestError(
-                "This cursor belongs to a plan that is no longer in force. Start again from the first page.",
-                field="cursor",
-                got=str(run)[:16],
-                expected=self.run_id[:16],
-            )
-        if queue != name or start < 0:
-            raise BadRequestError(
-                "This cursor belongs to another queue. Keep `channel` as it was.",
-                field="cursor",
-                got=str(queue)[:20],
-                expected=name,
-            )
-        return start
-
-
-def _cursor(run_id: str, name: str, start: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([run_id[:16], name, start])).decode()
+    offered: Mapping[Channel, float | None]
+    losses: npt.NDArray[np.float64]
+    priorities: npt.NDArray[np.float64]
 
 
 def read_current_plan(home: Path) -> CurrentPlan:
@@ -162,6 +124,9 @@ def _current(
         decisions=joined,
         row_of=row_numbers(decisions["account_id"]),
         order=_orders(joined),
+        offered={channel: offered[str(channel)]["offered"] for channel in CONTACT_CHANNELS},
+        losses=joined["loss_cents"].to_numpy(dtype=np.float64),
+        priorities=joined["priority_value_cents"].to_numpy(dtype=np.float64),
     )
 
 

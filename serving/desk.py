@@ -6,27 +6,17 @@ alive, not ready, and every question that needs the missing part is answered wit
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
-from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
-from scoring.decisions.lawfulness import Lawfulness
-from scoring.decisions.live import decide_at_prices
-from scoring.decisions.plan import strategy_versions
-from scoring.decisions.treatments import treatment_table
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
-from scoring.features.builder import FeatureFrame, feature_spec_hash, pick
-from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
-from scoring.ledger.decision_record import Circumstances, record_blocks
-from scoring.ledger.record import Record, StoredRecord
+from scoring.features.builder import FeatureFrame, pick
+from scoring.ledger.record import StoredRecord
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
@@ -35,13 +25,15 @@ from scoring.scores.scores import Scores, score
 from serving.answers import decision_rows
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
-from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
-from serving.nightly import policy_facts
+from serving.deciding import DECISION, Decided, decide_now
+from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
+from serving.live_prices import LivePrices, plan_prices, prices_now
 from serving.settings import Limits
 from serving.state.database import State
+from serving.state.events import reserved_by_channel
+from serving.today import Today
 from serving.wire import AccountsRequest
 
-DECISION: Final = "decision"
 Loaded = TypeVar("Loaded")
 
 
@@ -55,6 +47,13 @@ class Day:
     row_of: Mapping[str, int]
     policy: Policy | ScoringError
 
+    def customer_of(self, account_id: str) -> str:
+        """The customer of an account of the portfolio that can be scored."""
+        row = self.row_of.get(account_id, -1)
+        if row < 0:
+            pick(self.frame, (account_id,), _known(self.portfolio, (account_id,)))  # raises: says why
+        return str(self.frame.positions["customer_id"].iloc[row])
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -65,10 +64,24 @@ class Desk:
     day: Day | ScoringError
     state: State | ScoringError | None = None
     limits: Limits = field(default_factory=Limits)
+    today: Today | None = None
+    bundles: Callable[[str], Bundle] | None = None
 
     def known_state(self) -> State | None:
         """The service's own state, where it could be opened."""
         return self.state if isinstance(self.state, State) else None
+
+    def needed_state(self) -> State:
+        """The service's own state; refuses where it could not be opened."""
+        if self.state is None:
+            raise NotReadyError("There is no state yet. Make a plan with `scoring plan`.", field="state")
+        return there(self.state)
+
+    def archived(self) -> Callable[[str], Bundle]:
+        """Finds the bundles that decided earlier, by their ids."""
+        if self.bundles is None:
+            raise NotReadyError("No bundles are archived here.", field="bundles")
+        return self.bundles
 
     def refuse_unless_ready(self) -> None:
         """Raise what stands in the way of answering, the most basic first."""
@@ -135,49 +148,89 @@ class Desk:
         part = Part(day.frame.take(np.array(rows, dtype=np.int64)), judge(day.portfolio, list(account_ids)))
         return Histories(account_ids, (part,), day.portfolio.fingerprint)
 
-    def score(self, asked: AccountsRequest) -> Scores:
-        """Scores with contributions that were asserted to add up; records nothing."""
-        return score(self.bundle(), self.histories(asked).frame)
+    def refresh(self) -> None:
+        """Take in what other workers were told since the last question."""
+        if self.today is not None:
+            self.today.refresh()
+
+    def scored(self, asked: AccountsRequest) -> list[Scores]:
+        """Scores with contributions that were asserted to add up; accounts that something was told about today come apart."""
+        return [score(self.bundle(), histories.frame) for histories in self._seen(asked)]
+
+    def _seen(self, asked: AccountsRequest) -> list[Histories]:
+        """The accounts asked for as they are seen now."""
+        changed = self.changed(asked)
+        rest = asked if not changed else without(asked, changed)
+        return [
+            *([] if rest is None else [self.histories(rest)]),
+            *(self.history_now(account_id) for account_id in changed),
+        ]
+
+    def changed(self, asked: AccountsRequest) -> list[str]:
+        """Accounts of a question about now that something was told about since the plan."""
+        if self.today is None or not self.is_quick(asked):
+            return []
+        return [name for name in asked.account_ids or () if self.today.has_events(name)]
+
+    def history_now(self, account_id: str, judged: Policy | None = None) -> Histories:
+        """One stored account with everything told about it today, through the same SQL as the whole portfolio."""
+        assert self.today is not None
+        as_of, day = self.today.seen_on(account_id), there(self.day)
+        small = self.today.customer(day.customer_of(account_id))
+        try:
+            judge = unjudged if judged is None else partial(judged.judge, as_of=as_of)
+            return customer_history(small, account_id, as_of, judge)
+        finally:
+            small.connection.close()
 
     def decide(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
         """Decisions in the order asked, each in the ledger before this returns.
 
-        A stored account that the current plan decided gets that very decision. Any other is decided alone, at the
-        plan's prices; asking again gives the same decision and writes nothing.
+        A stored account that the current plan decided gets that very decision, unless something was told about it since: then it
+        was decided again. Any other is decided alone, at the prices of now; asking again gives the same decision and writes nothing.
         """
         self.refuse_unless_ready()
         plan, named = self.plan(), asked.named()
-        planned = [name for name in named if name in plan.row_of] if self.is_quick(asked) else []
+        again = {name: self.decided_again(name, recorded_at) for name in self.changed(asked)}
+        planned = [name for name in named if name in plan.row_of and name not in again] if self.is_quick(asked) else []
         rows = decision_rows(
             plan.decisions.iloc[[plan.row_of[name] for name in planned]], plan.as_of.isoformat(), "plan"
         )
-        if len(planned) < len(named):
-            rest = set(named) - set(planned)
-            ids = None if asked.account_ids is None else [name for name in named if name in rest]
-            rows += self._decide_now(asked.model_copy(update={"account_ids": ids}), recorded_at)
+        rows += again.values()
+        rest = without(asked, [*planned, *again])
+        if rest is not None:
+            policy = there(there(self.day).policy)
+            histories = self.histories(rest, partial(policy.judge, as_of=rest.as_of or plan.as_of))
+            decided = decide_now(histories, self.bundle(), plan, policy, there(self.ledger), self.prices(recorded_at))
+            there(self.ledger).append(decided.records, recorded_at=recorded_at)
+            rows += decided.rows
         answer_of = {row["account_id"]: row for row in rows}
         return [answer_of[name] for name in named]
 
-    def _decide_now(self, asked: AccountsRequest, recorded_at: datetime) -> list[dict[str, Any]]:
-        bundle, plan, ledger = self.bundle(), there(self.day).plan, there(self.ledger)
+    def decided_again(self, account_id: str, recorded_at: datetime) -> dict[str, Any]:
+        """The decision after what was told about an account; made now where a worker was cut off before it made it."""
+        assert self.today is not None
+        found = self.today.redecided().get(account_id)
+        if found is not None:
+            return found.decision
+        decided = self.decide_again(account_id, recorded_at)
+        there(self.ledger).append(decided.records, recorded_at=recorded_at)
+        return decided.rows[0]
+
+    def decide_again(self, account_id: str, now: datetime) -> Decided:
+        """Decide a stored account on what is known of it now; nothing is written."""
         policy = there(there(self.day).policy)
-        as_of = asked.as_of or plan.as_of
-        histories = self.histories(asked, partial(policy.judge, as_of=as_of))
-        records, rows = [], []
-        for part in histories.parts:
-            shared = request_circumstances(histories, part.lawful, policy, bundle, plan)
-            scores = score(bundle, part.frame)
-            decided = decide_at_prices(
-                scores, bundle.definition, plan.prices, plan.closed, run_id=shared.run_id, lawful=part.lawful,
-                minute_prices=plan.minute_prices,
-            )  # fmt: skip
-            blocks = record_blocks(
-                decided, scores, bundle, shared, part.lawful, refs=ledger.refs, at_prices=stated_prices(plan)
-            )
-            records += _records(blocks, as_of)
-            rows += decision_rows(decided.decisions, as_of.isoformat(), shared.trigger)
-        ledger.append(records, recorded_at=recorded_at)
-        return rows
+        histories = self.history_now(account_id, policy)
+        return decide_now(histories, self.bundle(), self.plan(), policy, there(self.ledger), self.prices(now))
+
+    def prices(self, now: datetime) -> LivePrices:
+        """What a place in each channel costs now."""
+        state = self.known_state()
+        if self.today is None or state is None:
+            return plan_prices(self.plan())
+        with state.reading() as connection:
+            reserved = reserved_by_channel(connection, now)
+        return prices_now(self.plan(), self.today, reserved)
 
     def content(self, channels: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What contacts on these channels must say and carry under the plan's contact policy."""
@@ -213,47 +266,13 @@ class Desk:
             self.day.portfolio.connection.close()
 
 
-def request_circumstances(
-    histories: Histories, lawful: Lawfulness | None, policy: Policy, bundle: Bundle, plan: CurrentPlan
-) -> Circumstances:
-    """What the decisions of a request share; the run id is a hash of everything that can change one of them."""
-    judged_by = {
-        **policy_facts(lawful, policy.operations),
-        "treatments": treatment_table().version,
-        **strategy_versions(),
-    }
-    inputs = [
-        RECORD_SCHEMA, "request", histories.fingerprint, histories.as_of.isoformat(), bundle.bundle_id,
-        feature_spec_hash(),
-        plan.run_id, judged_by,
-    ]  # fmt: skip
-    return Circumstances(
-        run_id=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
-        trigger="request",
-        data_fingerprint=histories.fingerprint,
-        currency=bundle.manifest["currency"],
-        policy=judged_by,
-        environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
-    )
-
-
-def stated_prices(plan: CurrentPlan) -> dict[str, Any]:
-    """The prices of a plan, as a replay of a decision made at them reads them."""
-    return {
-        "plan_run_id": plan.run_id,
-        "prices": {str(channel): price for channel, price in plan.prices.items()},
-        "minute_prices": {str(channel): price for channel, price in plan.minute_prices.items()},
-        "closed": sorted(str(channel) for channel in plan.closed),
-    }
-
-
-def _records(blocks: Iterable[pa.Table], as_of: date) -> list[Record]:
-    columns = ("record_id", "account_id", "body")
-    return [
-        Record(record_id, DECISION, body.encode(), account_id=account_id, as_of=as_of)
-        for block in blocks
-        for record_id, account_id, body in zip(*(block[name].to_pylist() for name in columns), strict=True)
-    ]
+def without(asked: AccountsRequest, names: Iterable[str]) -> AccountsRequest | None:
+    """The same question without some accounts; None where nothing is left to ask."""
+    left_out = frozenset(names)
+    if asked.account_ids is None or not left_out:
+        return asked
+    left = [name for name in asked.account_ids if name not in left_out]
+    return asked.model_copy(update={"account_ids": left}) if left else None
 
 
 def _known(portfolio: Portfolio, account_ids: tuple[str, ...]) -> frozenset[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
@@ -27,20 +28,30 @@ from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
 from serving.wire import AccountHistory, Row, refuse_repeated
 
-Judge = Callable[[Portfolio, list[str]], Lawfulness | None]
-"""Says what the contact policy leaves open for some accounts of a portfolio."""
+
+@dataclass(frozen=True)
+class Judged:
+    """What a decision reads beside the features: what is lawful, and events that hold or hurry it; both may be absent."""
+
+    lawful: Lawfulness | None = None
+    events: AccountEvents | None = None
 
 
-def unjudged(portfolio: Portfolio, account_ids: list[str]) -> None:
+Judge = Callable[[Portfolio, list[str]], Judged]
+"""Says what the contact policy leaves open for some accounts of a portfolio, and what holds them."""
+
+
+def unjudged(portfolio: Portfolio, account_ids: list[str]) -> Judged:
     """For scores: they do not depend on what is lawful."""
+    return Judged()
 
 
 @dataclass(frozen=True)
 class Part:
-    """Accounts that were built together: their features, and what is lawful for them in the same order."""
+    """Accounts that were built together: their features, and what was judged about them in the same order."""
 
     frame: FeatureFrame
-    lawful: Lawfulness | None
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,13 @@ def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
         return empty
     finally:
         small.connection.close()
+
+
+def customer_history(small: Portfolio, account_id: str, as_of: date, judge: Judge = unjudged) -> Histories:
+    """One account of a small portfolio that holds all its customer's accounts."""
+    known = frozenset({account_id})
+    frame = pick(build(small, as_of, min_dpd=0), (account_id,), known)
+    return Histories((account_id,), (Part(frame, judge(small, [account_id])),), small.fingerprint)
 
 
 def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str, judge: Judge = unjudged) -> Histories:

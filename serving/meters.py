@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -30,12 +33,24 @@ class Meters:
         )
         self.refusals = Counter("scoring_refusals_total", "Refusals by code.", ("code",), registry=self._registry)
         self.accounts = Counter("scoring_accounts_total", "Accounts answered for.", ("route",), registry=self._registry)
+        self.permits = Counter(
+            "scoring_permits_total", "Permits asked for.", ("channel", "result"), registry=self._registry
+        )
+        self.blocks = Counter(
+            "scoring_blocks_total", "Contacts that a rule stood against.", ("rule", "channel"), registry=self._registry
+        )
         self.ready = Gauge(
             "scoring_ready",
             "1 when bundle, ledger and plan are loaded.",
             registry=self._registry,
             multiprocess_mode="livemin",
         )
+
+    def permit(self, channel: str, given: Mapping[str, Any]) -> None:
+        """Count a permit, or every rule that stood against it."""
+        self.permits.labels(channel, "granted" if given["is_granted"] else "refused").inc()
+        for rule in given["rules"]:
+            self.blocks.labels(rule, channel).inc()
 
     def text(self) -> bytes:
         """All counters in Prometheus' text format; of all workers where there are several."""

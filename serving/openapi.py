@@ -13,9 +13,15 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from scoring.portfolio.reading import SMALLEST
-from serving.wire import AccountsRequest
+from serving.shapes import ErrorAnswer, ExplanationAnswer
+from serving.wire import AccountsRequest, CustomerRequest, OutcomesRequest, OverrideRequest, PermitRequest
+
+PARSED_HERE: Final[tuple[type[BaseModel], ...]] = (
+    AccountsRequest, PermitRequest, OutcomesRequest, OverrideRequest, CustomerRequest, ExplanationAnswer,
+)  # fmt: skip
 
 EXAMPLES: Final = Path(__file__).parent / "examples.json"
 DOCS_POLICY: Final = "; ".join(
@@ -50,7 +56,9 @@ is left out counts as not observed, an empty one as observed and empty. One requ
 once; answers keep the order of the request.
 
 Every refusal has one shape: `code`, `message`, `field`, `got`, `expected`. Until a bundle is promoted and a plan is
-made, questions are refused with 409 and `/readyz` says why with 503. The service answers its own machine only."""
+made, questions are refused with 409 and `/readyz` says why with 503. Every route but
+`/healthz` needs a key (`Authorization: Bearer KEY`) as soon as one was made; before, the service answers its own
+machine only. `Idempotency-Key` on a POST gives the same answer to the same request."""
 _COMPONENTS: Final = "#/components/schemas/{model}"
 
 
@@ -75,16 +83,46 @@ def example_bodies() -> dict[str, Any]:
     }
 
 
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that the endpoint parses itself, for OpenAPI, with an example of its own."""
+    known = {"schema": {"$ref": _COMPONENTS.format(model=model.__name__)}, "example": _examples()[model.__name__]}
+    return {"requestBody": {"required": True, "content": {"application/json": known}}}
+
+
+def answers(model: type, refused: int | str = "4XX") -> dict[int | str, dict[str, Any]]:
+    """What an endpoint answers, for OpenAPI."""
+    answered = {"model": model, "content": {"application/json": {"example": example_answer(model)}}}
+    return {200: answered, refused: refusal_shape(), "5XX": refusal_shape()}
+
+
+def explanation_answers() -> dict[int | str, dict[str, Any]]:
+    """What an explanation is answered as."""
+    kinds = {
+        "text/plain": {"schema": {"type": "string"}, "example": example_answer(str)},
+        "text/html": {"schema": {"type": "string"}},
+        "application/json": {"schema": {"$ref": _COMPONENTS.format(model="ExplanationAnswer")}},
+    }
+    return {200: {"description": "The explanation.", "content": kinds}, "4XX": refusal_shape(), "5XX": refusal_shape()}
+
+
+def refusal_shape() -> dict[str, Any]:
+    """The one shape of refusals."""
+    return {"model": ErrorAnswer, "content": {"application/json": {"example": example_answer(ErrorAnswer)}}}
+
+
 def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
     """The application's OpenAPI document, made once; bodies that the endpoints parse themselves are in it too."""
 
     @lru_cache(maxsize=1)
     def document() -> dict[str, Any]:
         made = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
-        schema = AccountsRequest.model_json_schema(ref_template=_COMPONENTS)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= schema.pop("$defs", {})
-        schemas["AccountsRequest"] = schema
+        for model in PARSED_HERE:
+            schema = model.model_json_schema(ref_template=_COMPONENTS)
+            schemas |= schema.pop("$defs", {})
+            schemas[model.__name__] = schema
+        made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{"key": []}, {}]
         return made
 
     return document

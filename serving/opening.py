@@ -15,12 +15,14 @@ from scoring.portfolio.reading import read_portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
 from scoring.scores.scores import score
+from serving.archive import archived_bundles
 from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
 from serving.desk import Day, Desk, Loaded, there
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.settings import Settings
 from serving.state.database import State
+from serving.today import Today
 
 
 def open_desk(settings: Settings) -> Desk:
@@ -29,7 +31,14 @@ def open_desk(settings: Settings) -> Desk:
     ledger = _or_refusal(lambda: _open_ledger(settings))
     day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
     state = _or_refusal(lambda: _open_state(settings))
-    return Desk(champion, ledger, day, state, settings.limits)
+    return Desk(champion, ledger, day, state, settings.limits, _open_today(state, day), archived_bundles(settings.home))
+
+
+def _open_today(state: State | ScoringError, day: Day | ScoringError) -> Today | None:
+    """The day's events over the plan's portfolio; they are read with the first question."""
+    if isinstance(state, ScoringError) or isinstance(day, ScoringError):
+        return None
+    return Today(state, day.portfolio, day.plan.as_of, day.plan.run_id)
 
 
 def _open_ledger(settings: Settings) -> Ledger:

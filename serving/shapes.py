@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -80,6 +80,19 @@ class AccountScore(Strict):
     w_letter_error: float | None = None
     w_field_visit_error: float | None = None
     w_legal_referral_error: float | None = None
+    p_roll_30d: Probability | None = None
+    p_cure_30d: Probability | None = None
+    p_self_cure_30d: Probability | None = None
+    p_promise_kept: Probability | None = None
+    p_m3_90d: Probability | None = None
+    p_contact_sms: Probability | None = None
+    p_contact_app_push: Probability | None = None
+    p_contact_email: Probability | None = None
+    p_contact_online_cs: Probability | None = None
+    p_contact_ai_voice: Probability | None = None
+    p_contact_agent_call: Probability | None = None
+    p_contact_letter: Probability | None = None
+    p_contact_field_visit: Probability | None = None
     explained: ExplainedScores
 
 
@@ -168,6 +181,81 @@ class QueueAnswer(Strict):
     as_of: date
     rows: list[QueueRow]
     next_cursor: str | None
+
+
+class PermitAnswer(Strict):
+    """Whether a contact may be made. Where not: the rules against it, and when all would pass if nothing else happened."""
+
+    is_granted: bool
+    permit_id: str | None
+    at: datetime
+    expires_at: datetime | None
+    rules: list[str]
+    would_pass_at: datetime | None
+
+
+class ReleaseAnswer(Strict):
+    """A permit that was given back."""
+
+    permit_id: str
+    released: bool
+
+
+class ToldOutcome(Strict):
+    """What came of one outcome: its record, and the account's decision after it."""
+
+    key: str
+    account_id: str
+    recorded_at: datetime
+    record_id: str
+    is_new: bool
+    decision: Decision | None
+    not_decided_because: str | None
+
+
+class OutcomesAnswer(Strict):
+    """Outcomes in the order told; each is on disk and in the ledger before it is answered."""
+
+    outcomes: list[ToldOutcome]
+
+
+class OverrideAnswer(Strict):
+    """An override as recorded."""
+
+    record_id: str
+    decision_id: str
+    recorded_at: datetime
+    from_: Annotated[Channel, Field(alias="from")]
+    to: Channel
+
+
+class RequestAnswer(Strict):
+    """A customer's request as recorded, and the day by which it is answered."""
+
+    record_id: str
+    decision_id: str
+    recorded_at: datetime
+    kind: str
+    due_on: date
+
+
+class ReplayAnswer(Strict):
+    """One decision computed again: exact, or what differs and what is known to have changed, or why it could not be."""
+
+    decision_id: str
+    outcome: str
+    differences: list[dict[str, Any]]
+    refusal: str
+    causes: list[str]
+
+
+class ExplanationAnswer(Strict):
+    """An explanation in words."""
+
+    decision_id: str
+    lang: str
+    audience: str
+    text: str
 
 
 class RecordAnswer(Strict):

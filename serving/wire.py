@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from scoring.errors import BadRequestError
 from scoring.vocabulary import Channel
@@ -19,7 +19,15 @@ MOST_ACCOUNTS: Final = 10_000
 MOST_BODY_BYTES: Final = 50_000_000
 MOST_ROWS_A_PAGE: Final = 500
 
+MOST_OUTCOMES: Final = 100
+
 AccountId = Annotated[str, Field(min_length=1, max_length=200)]
+RecordName = Annotated[str, Field(min_length=1, max_length=200)]
+StaffRef = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
+ContactChannel = Literal[
+    Channel.SMS, Channel.APP_PUSH, Channel.EMAIL, Channel.ONLINE_CS, Channel.AI_VOICE, Channel.AGENT_CALL, Channel.LETTER,
+    Channel.FIELD_VISIT, Channel.LEGAL_REFERRAL,
+]  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -73,6 +81,60 @@ class AccountsRequest(Strict):
     def named(self) -> list[str]:
         """The accounts in the order asked; a history that lacks its id is refused later."""
         return self.account_ids or [str(history.accounts[0].get("account_id")) for history in self.accounts or ()]
+
+
+class PermitRequest(Strict):
+    """A contact that somebody wants to make: now, or at an instant."""
+
+    account_id: AccountId
+    channel: ContactChannel
+    number_ref: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    at: AwareDatetime | None = None
+
+
+class Outcome(Strict):
+    """One event: ``row`` as in the event table of its kind, ``key`` the teller's own, the same whenever it is told."""
+
+    key: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["contact", "payment", "promise", "standing", "consent"]
+    row: Row
+    decision_id: RecordName | None = None
+    permit_id: RecordName | None = None
+
+
+class OutcomesRequest(Strict):
+    """Events of the day, in the order in which they happened."""
+
+    outcomes: Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
+
+
+class OverrideRequest(Strict):
+    """What is done instead of what was decided, by whom and why; a harsher channel needs a second person."""
+
+    to: Channel
+    reason_code: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
+    reason: Annotated[str, Field(max_length=4_000)] = ""
+    by: StaffRef | None = None
+    second: StaffRef | None = None
+    seconds_spent: Annotated[int, Field(ge=0, le=86_400)] | None = None
+
+
+class CustomerRequest(Strict):
+    """What a customer asks about a decision, in their words."""
+
+    kind: Literal["explanation", "human_review", "refuse_automated", "correction"]
+    text: Annotated[str, Field(max_length=4_000)] = ""
+    received_on: date | None = None
+
+
+class ExplanationQuery(BaseModel):
+    """Of which explanation, for whom, and as what; without ``format`` the header ``Accept`` decides."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lang: Literal["en", "zh"] = "en"
+    audience: Literal["compliance", "collector", "customer"] = "compliance"
+    format: Literal["text", "html", "json"] | None = None
 
 
 class QueueQuery(BaseModel):

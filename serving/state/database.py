@@ -49,7 +49,7 @@ class State:
     >>> state = State(str(Path(folder.name) / "state.db"))
     >>> with state.reading() as connection:
     ...     connection.execute(select(VERSION.c.version)).scalar_one()
-    1
+    2
     >>> state.close(); folder.cleanup()
     """
 
@@ -66,21 +66,22 @@ class State:
             yield connection
 
     @contextmanager
-    def writing(self, alone_for: str) -> Iterator[Connection]:
+    def writing(self, *alone_for: str) -> Iterator[Connection]:
         """A transaction that no other one for the same thing runs beside; on disk when it ends, undone where it raises.
 
         Parameters
         ----------
-        alone_for : str
-            What must not be written by two at once, e.g. one customer. SQLite lets one writer in at all.
+        *alone_for : str
+            What must not be written by two at once, e.g. one customer. SQLite lets one writer in at all. Who names several
+            things names them in the same order as everybody else.
         """
         with _answering(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(state_writes=True)
             with connection.begin():
-                if not self.is_sqlite:
+                for thing in () if self.is_sqlite else alone_for:
                     connection.execute(
-                        text("SELECT pg_advisory_xact_lock(hashtextextended(:thing, 0))"), {"thing": alone_for}
+                        text("SELECT pg_advisory_xact_lock(hashtextextended(:thing, 0))"), {"thing": thing}
                     )
                 yield connection
 

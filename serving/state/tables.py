@@ -67,5 +67,17 @@ ANSWERED: Final = Table(
 )
 """Answers of requests that carried an idempotency key: the same request again gets the same answer."""
 
-MIGRATIONS: Final[tuple[tuple[Table, ...], ...]] = ((KEYS, PERMITS, EVENTS, ANSWERED),)
+REDECISIONS: Final = Table(
+    "redecisions",
+    METADATA,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("account_id", String(200), nullable=False),
+    Column("plan_run_id", String(64), nullable=False),
+    Column("event_seq", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("redecisions_of_plan", "plan_run_id", "seq"),
+)
+"""What was decided after an event, under which plan; the latest of an account holds."""
+
+MIGRATIONS: Final[tuple[tuple[Table, ...], ...]] = ((KEYS, PERMITS, EVENTS, ANSWERED), (REDECISIONS,))
 """Tables that came with each version, from version 1 on; a later change of a table is a statement of its own here."""

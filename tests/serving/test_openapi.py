@@ -19,6 +19,16 @@ SHAPES = (
     shapes.RecordAnswer,
     shapes.HistoryAnswer,
     shapes.ErrorAnswer,
+    shapes.PermitAnswer,
+    shapes.ReleaseAnswer,
+    shapes.OutcomesAnswer,
+    shapes.OverrideAnswer,
+    shapes.RequestAnswer,
+    shapes.ReplayAnswer,
+    wire.PermitRequest,
+    wire.OutcomesRequest,
+    wire.OverrideRequest,
+    wire.CustomerRequest,
 )
 
 
@@ -31,7 +41,9 @@ def document(client: TestClient) -> dict[str, Any]:
 def test_every_route_is_listed(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/healthz", "/readyz", "/metrics", "/v1/score", "/v1/decisions", "/v1/queue", "/v1/decisions/{decision_id}",
-        "/v1/decisions/{decision_id}/explanation", "/v1/accounts/{account_id}/decisions",
+        "/v1/decisions/{decision_id}/explanation", "/v1/accounts/{account_id}/decisions", "/v1/permits",
+        "/v1/permits/{permit_id}/release", "/v1/outcomes", "/v1/decisions/{decision_id}/override",
+        "/v1/decisions/{decision_id}/requests", "/v1/decisions/{decision_id}/replay",
     }  # fmt: skip
 
 

@@ -91,7 +91,8 @@ def test_the_margin_is_the_served_score_on_the_scale_of_log_odds(client: TestCli
     explained = row["explained"]
     assert row["w_logged"] == 1.0 / (1.0 + np.exp(-explained["willingness"]["margin"]))
     assert row["ability"] == 1.0 / (1.0 + np.exp(-explained["ability"]["margin"]))
-    assert all(1 <= len(explained[name]["reasons"]) <= 4 for name in explained)
+    assert all(len(explained[name]["reasons"]) <= 4 for name in explained)
+    assert explained["willingness"]["reasons"]
 
 
 def test_contributions_that_do_not_add_up_are_refused(desk: Desk, account_ids: list[str]) -> None:
@@ -102,7 +103,7 @@ def test_contributions_that_do_not_add_up_are_refused(desk: Desk, account_ids: l
 
     refused = client_of(replace(desk, champion=(pin, broken))).post("/v1/score", json={"account_ids": account_ids[:1]})
 
-    assert refused.status_code == 422
+    assert refused.status_code == 500  # a defect of ours, not of the request
     assert refused.json()["code"] == "contributions_do_not_add_up"
 
 

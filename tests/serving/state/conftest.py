@@ -18,7 +18,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "state.db")
     server = str(request.getfixturevalue("server"))
     with psycopg.connect(server) as connection:
-        connection.execute("DROP TABLE IF EXISTS state_version, caller_keys, permits, events, answered_requests")
+        connection.execute(
+            "DROP TABLE IF EXISTS state_version, caller_keys, permits, events, answered_requests, redecisions"
+        )
     return server
 
 

@@ -1,0 +1,93 @@
+"""What every route needs of its request: the desk, the caller, worker threads, an answer that is given once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+
+from scoring.errors import BadRequestError, NotReadyError
+from serving.desk import Desk
+from serving.once import asked_with, once
+from serving.state.keys import Caller
+
+Answer = TypeVar("Answer")
+Work = Callable[[Desk, str | None, datetime], bytes]
+"""Answers under an idempotency key, as of an instant."""
+
+
+class Threads:
+    """A bounded number of worker threads for work that would hold up other requests."""
+
+    def __init__(self, most: int) -> None:
+        self._limiter = anyio.CapacityLimiter(most)
+
+    async def run(self, work: Callable[..., Answer], *values: Any) -> Answer:
+        """The result of ``work`` done in a thread; a caller that goes away does not stop it half way."""
+        return await anyio.to_thread.run_sync(partial(work, *values), limiter=self._limiter)
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk; refuses before anything was loaded."""
+    desk = getattr(request.app.state, "desk", None)
+    if isinstance(desk, Desk):
+        return desk
+    raise NotReadyError("The service is still loading. Ask again in a few seconds.")
+
+
+def threads_of(request: Request) -> Threads:
+    """The worker threads."""
+    threads: Threads = request.app.state.threads
+    return threads
+
+
+def caller_of(request: Request) -> Caller | None:
+    """Who asks; None where nobody needs to say so."""
+    caller: Caller | None = request.scope.get("caller")
+    return caller
+
+
+async def refreshed(request: Request) -> Desk:
+    """The desk with everything that was told by now."""
+    desk = desk_of(request)
+    state = desk.known_state()
+    if state is not None and not state.is_sqlite:
+        await threads_of(request).run(desk.refresh)
+    else:
+        desk.refresh()
+    return desk
+
+
+async def answer_once(request: Request, body: bytes, work: Work) -> Response:
+    """The answer of ``work``; the answer it gave before where the request's idempotency key came before."""
+    desk, caller, now = desk_of(request), caller_of(request), request.app.state.clock()
+    who = "local" if caller is None else caller.key_id
+    key = asked_with(request.headers.get("idempotency-key"), who, request.url.path[:100])
+
+    def done() -> bytes:
+        desk.refresh()
+        if key is None:
+            return work(desk, None, now)
+        return once(desk.needed_state(), key, body, now, lambda at: work(desk, key, at))
+
+    return Response(await threads_of(request).run(done), media_type="application/json")
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def refuse_long(name: str, got: int, most: int) -> None:
+    """Refuse more than a setting allows."""
+    if got > most:
+        raise BadRequestError(
+            f"{name} has {got} entries, more than {most}. Split it.", field=name, got=got, expected=f"<= {most}"
+        )

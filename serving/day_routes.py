@@ -1,0 +1,70 @@
+"""Routes of the working day: permits before a contact, outcomes after it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Path, Request
+from fastapi.responses import Response
+
+from serving import shapes, wire
+from serving.asking import answer_once, desk_of, json_answer, threads_of
+from serving.bodies import parsed
+from serving.desk import Desk
+from serving.openapi import answers, body_of
+from serving.outcomes import tell
+from serving.permitting import permit
+from serving.state.permits import RELEASED, end_permit
+
+PermitId = Annotated[str, Path(max_length=200)]
+
+
+def add_day(app: FastAPI) -> None:
+    """Add the routes."""
+
+    @app.post(
+        "/v1/permits",
+        tags=["day"],
+        summary="The check just before a contact; reserves its place under every cap",
+        openapi_extra=body_of(wire.PermitRequest),
+        responses=answers(shapes.PermitAnswer),
+    )
+    async def permits(request: Request) -> Response:
+        asked, body = await parsed(request, wire.PermitRequest)
+
+        def work(desk: Desk, key: str | None, now: datetime) -> bytes:
+            given = permit(desk, asked, key, now)
+            request.app.state.meters.permit(str(asked.channel), given)
+            return orjson.dumps(given)
+
+        return await answer_once(request, body, work)
+
+    @app.post(
+        "/v1/permits/{permit_id}/release",
+        tags=["day"],
+        summary="Gives a permit back whose contact will not be made",
+        responses=answers(shapes.ReleaseAnswer),
+    )
+    async def release(request: Request, permit_id: PermitId) -> Response:
+        state, now = desk_of(request).needed_state(), request.app.state.clock()
+        await threads_of(request).run(end_permit, state, permit_id, RELEASED, now)
+        return json_answer({"permit_id": permit_id, "released": True})
+
+    @app.post(
+        "/v1/outcomes",
+        tags=["day"],
+        summary="What happened: kept once by its key, recorded, and the account decided again",
+        openapi_extra=body_of(wire.OutcomesRequest),
+        responses=answers(shapes.OutcomesAnswer),
+    )
+    async def outcomes(request: Request) -> Response:
+        asked, body = await parsed(request, wire.OutcomesRequest)
+        request.scope["n_accounts"] = len(asked.outcomes)
+
+        def work(desk: Desk, key: str | None, now: datetime) -> bytes:
+            told: list[dict[str, Any]] = [tell(desk, outcome, now) for outcome in asked.outcomes]
+            return orjson.dumps({"outcomes": told})
+
+        return await answer_once(request, body, work)

@@ -1,0 +1,110 @@
+"""What a place in a channel costs now: the plan's price, and more as soon as places fall short of the work that is left.
+
+A channel that the plan filled has as many places as the plan gave it; a channel with a limit that the plan did not reach has that limit.
+Contacts made and contacts reserved use places. As long as the places that remain suffice for the work that remains, the plan's
+price holds. When they fall short, the price rises by what the first account that no longer gets a place would lose without it: whoever
+comes now must be worth more than that. Without any place left the channel is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from serving.current_plan import CurrentPlan
+from serving.today import Today
+
+
+@dataclass(frozen=True)
+class LivePrices:
+    """Prices for a decision between two plans.
+
+    Attributes
+    ----------
+    prices, minute_prices : mapping of channel to float
+        Minor units.
+    closed : frozenset of channel
+    risen : mapping of channel to float
+        By how much a price stands above the plan's.
+    """
+
+    prices: Mapping[Channel, float]
+    minute_prices: Mapping[Channel, float]
+    closed: frozenset[Channel]
+    risen: Mapping[Channel, float]
+
+    def stated(self, run_id: str) -> dict[str, Any]:
+        """As a decision's record states them."""
+        stated = {
+            "plan_run_id": run_id,
+            "prices": {str(channel): price for channel, price in self.prices.items()},
+            "minute_prices": {str(channel): price for channel, price in self.minute_prices.items()},
+            "closed": sorted(str(channel) for channel in self.closed),
+        }
+        return {**stated, "risen": {str(c): by for c, by in sorted(self.risen.items())}} if self.risen else stated
+
+
+def plan_prices(plan: CurrentPlan) -> LivePrices:
+    """The prices of a plan, as long as nothing moved them."""
+    return LivePrices(plan.prices, plan.minute_prices, plan.closed, {})
+
+
+def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, int]) -> LivePrices:
+    """Prices after what was done since the plan.
+
+    Parameters
+    ----------
+    reserved : mapping of channel name to int
+        Contacts that are permitted and not yet made.
+    """
+    risen: dict[Channel, float] = {}
+    closed = set(plan.closed)
+    for channel in CONTACT_CHANNELS:
+        places = _places(plan, channel)
+        if places is None or channel in closed:
+            continue
+        left = places - today.contacted(str(channel)) - reserved.get(str(channel), 0)
+        by = rise(left, _losses_left(plan, today, str(channel)))
+        if by is None:
+            closed.add(channel)
+        elif by > 0:
+            risen[channel] = by
+    prices = {channel: price + risen.get(channel, 0.0) for channel, price in plan.prices.items()}
+    return LivePrices(prices, plan.minute_prices, frozenset(closed), risen)
+
+
+def rise(places_left: int, losses: np.ndarray[Any, Any]) -> float | None:
+    """By how much a price rises: what the first account without a place would lose; None where there is no place at all.
+
+    >>> rise(3, np.array([9.0, 5.0])), rise(1, np.array([5.0, 9.0, 2.0])), rise(0, np.array([9.0]))
+    (0.0, 5.0, None)
+    """
+    if places_left <= 0:
+        return None
+    if places_left >= len(losses):
+        return 0.0
+    return max(0.0, float(np.sort(losses)[::-1][places_left]))
+
+
+def _places(plan: CurrentPlan, channel: Channel) -> int | None:
+    planned = len(plan.order[str(channel)])
+    if plan.prices[channel] > 0 or plan.minute_prices[channel] > 0:
+        return planned
+    offered = plan.offered[channel]
+    return None if offered is None else max(int(offered), planned)
+
+
+def _losses_left(plan: CurrentPlan, today: Today, channel: str) -> np.ndarray[Any, Any]:
+    """What each account that still waits on a channel would lose without its contact."""
+    again = today.redecided()
+    rows = plan.order[channel]
+    gone = [plan.row_of[name] for name in again if name in plan.row_of]
+    waiting = plan.losses[rows[~np.isin(rows, gone)]] if gone else plan.losses[rows]
+    moved = [
+        one.loss_cents for one in again.values() if one.queue_row is not None and one.queue_row["channel"] == channel
+    ]
+    return np.concatenate([waiting, np.array(moved, dtype=np.float64)])

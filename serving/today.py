@@ -1,0 +1,246 @@
+"""What happened since the plan: events told during the day laid over the portfolio, for one customer at a time.
+
+A customer's rows are cut out of the portfolio and the events are added; the features of such a small portfolio are built by the same SQL
+as the whole one, so they are what a bulk build with those rows would give, to the bit. An event changes its account from the day it was
+known: the account is then seen as of that day, or of the plan's day where that is later.
+
+Every worker asks the shared state, before it answers, whether something was told that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
+from typing import Any, Final
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
+from scoring.portfolio.contracts import TableContract, contracts
+from scoring.portfolio.inline import inline_table
+from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.state.database import State
+from serving.state.events import (
+    Kept,
+    events_after,
+    events_of_customer,
+    last_numbers,
+    last_of_customer,
+    redecisions_after,
+)
+
+REMEMBERED: Final = timedelta(days=60)
+"""Events from before the plan that may be missing in its portfolio: late feeds are read as far back as this."""
+MOST_FACTS: Final = 256
+KNOWN_AT: Final = "known_at"
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Redecided:
+    """What was decided for an account after an event.
+
+    Attributes
+    ----------
+    decision : dict
+        As the answer to ``POST /v1/decisions``.
+    queue_row : dict or None
+        Its place in a queue; None where it leaves the queues for the day.
+    loss_cents : int
+        Where in its channel's queue it belongs.
+    event_seq : int
+        The event after which it was made.
+    """
+
+    decision: dict[str, Any]
+    queue_row: dict[str, Any] | None
+    loss_cents: int
+    event_seq: int = 0
+
+    def body(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {
+            "decision": self.decision,
+            "queue_row": self.queue_row,
+            "loss_cents": self.loss_cents,
+            "event_seq": self.event_seq,
+        }
+
+
+class Today:
+    """The day's events over one plan's portfolio; safe to use from several threads.
+
+    Parameters
+    ----------
+    state : State
+    portfolio : Portfolio
+    as_of : date
+        The plan's day.
+    run_id : str
+        The plan.
+    """
+
+    def __init__(self, state: State, portfolio: Portfolio, as_of: date, run_id: str) -> None:
+        self._state, self._portfolio, self._as_of, self._run_id = state, portfolio, as_of, run_id
+        self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
+        self._lock = Lock()
+        self._event_seq, self._decided_seq, self.version = 0, 0, 0
+        self._by_account: dict[str, list[Kept]] = defaultdict(list)
+        self._redecided: dict[str, Redecided] = {}
+        self._contacted: dict[str, int] = defaultdict(int)
+        self._facts: OrderedDict[tuple[str, datetime, int], Facts] = OrderedDict()
+
+    def refresh(self) -> None:
+        """Take in what was told since the last time, by any worker."""
+        with self._state.reading() as connection:
+            newest = last_numbers(connection)
+            if newest == (self._event_seq, self._decided_seq):
+                return
+            events = events_after(connection, self._event_seq, self._since)
+            decided = redecisions_after(connection, self._decided_seq, self._run_id)
+        with self._lock:
+            for kept in events:
+                self._take_in(kept)
+            for seq, account_id, body in decided:
+                if seq > self._decided_seq:
+                    self._redecided[account_id] = Redecided(**body)
+            self._event_seq, self._decided_seq = max(newest[0], self._event_seq), max(newest[1], self._decided_seq)
+            self.version += 1
+
+    def _take_in(self, kept: Kept) -> None:
+        if kept.seq <= self._event_seq:
+            return
+        self._by_account[kept.told.account_id].append(kept)
+        if is_work(kept.told.table, kept.told.row) and kept.told.happened_at.date() > self._as_of:
+            self._contacted[kept.told.row["channel"]] += 1
+
+    def has_events(self, account_id: str) -> bool:
+        """Whether something was told about an account."""
+        return account_id in self._by_account
+
+    def redecided(self) -> Mapping[str, Redecided]:
+        """Accounts that were decided again."""
+        return self._redecided
+
+    def contacted(self, channel: str) -> int:
+        """Contacts made on a channel since the plan's day."""
+        return self._contacted.get(channel, 0)
+
+    def seen_on(self, account_id: str) -> date:
+        """The day as of which an account is seen now."""
+        days = [known_on(kept) for kept in self._by_account.get(account_id, ())]
+        return max([self._as_of, *days])
+
+    def customer(self, customer_id: str, connection: Connection | None = None) -> Portfolio:
+        """A customer's accounts with everything told about them, as a portfolio of their own; close its connection when done."""
+        if connection is None:
+            with self._state.reading() as own:
+                told = events_of_customer(own, customer_id, self._since)
+        else:
+            told = events_of_customer(connection, customer_id, self._since)
+        return portfolio_from_tables(laid_over(self._rows(customer_id), told))
+
+    def facts(
+        self,
+        account_id: str,
+        customer_id: str,
+        profile: Profile,
+        operations: Operations,
+        at: datetime,
+        asked: Connection,
+    ) -> Facts:
+        """What the contact rules read about an account at an instant, with everything told so far."""
+        seq = last_of_customer(asked, customer_id)
+        key = (account_id, at, seq)
+        with self._lock:
+            found = self._facts.get(key)
+        if found is not None:
+            return found
+        small = self.customer(customer_id, asked)
+        try:
+            found = facts_from_portfolio(small, profile, at, operations, [account_id]).facts(0)
+        finally:
+            small.connection.close()
+        with self._lock:
+            self._facts[key] = found
+            if len(self._facts) > MOST_FACTS:
+                self._facts.popitem(last=False)
+        return found
+
+    def _rows(self, customer_id: str) -> dict[str, pa.Table]:
+        """The customer's rows of every table that was delivered."""
+        connection = self._portfolio.connection.cursor()
+        try:
+            found = {}
+            for name in sorted(self._portfolio.observed):
+                contract = contracts()[name]
+                if contract.audit_only:
+                    continue
+                of = (
+                    "customer_id = $customer"
+                    if contract.has("customer_id")
+                    else "account_id IN (SELECT account_id FROM accounts WHERE customer_id = $customer)"
+                )
+                asked = f'SELECT * FROM "{name}" WHERE {of}'  # noqa: S608 - names of contracts
+                found[name] = connection.sql(asked, params={"customer": customer_id}).to_arrow_table()
+            return found
+        finally:
+            connection.close()
+
+
+def is_work(table: str, row: Mapping[str, Any]) -> bool:
+    """Whether an event is a contact that the bank made: it uses a place of its channel.
+
+    >>> is_work("contacts", {"direction": "outbound"}), is_work("payments", {})
+    (True, False)
+    """
+    return table == "contacts" and row.get("direction") == "outbound"
+
+
+def known_on(kept: Kept) -> date:
+    """The day (UTC) on which the bank knew of an event."""
+    known = kept.told.row.get(KNOWN_AT)
+    instant = datetime.fromisoformat(known) if isinstance(known, str) else kept.told.happened_at
+    return (instant.astimezone(UTC) if instant.tzinfo else instant).date()
+
+
+def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
+    """Tables with events added; a row that is there already is kept, and learns what the event says of its end.
+
+    Events of a table that was never delivered are left out: one row would make the whole table count as observed.
+    """
+    added: dict[str, Rows] = defaultdict(list)
+    for kept in told:
+        if kept.told.table in tables:
+            added[kept.told.table].append(kept.told.row)
+    return {
+        name: _with(contracts()[name], table, added[name]) if name in added else table for name, table in tables.items()
+    }
+
+
+def _with(contract: TableContract, table: pa.Table, rows: Rows) -> pa.Table:
+    fresh = inline_table(contract, [{name: row.get(name) for name in contract.columns} for row in rows]).to_pylist()
+    there = {_key(contract, row): row for row in table.to_pylist()}
+    for row in fresh:
+        old = there.get(_key(contract, row))
+        if old is None:
+            there[_key(contract, row)] = row
+            continue
+        learned = {
+            name: row[name] for name in contract.learned_later if old.get(name) is None and row[name] is not None
+        }
+        there[_key(contract, row)] = {**old, **learned}
+    return inline_table(contract, list(there.values()))
+
+
+def _key(contract: TableContract, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in contract.key)
+
+
+def at_connection(portfolio: Portfolio) -> Portfolio:
+    """The same portfolio on a cursor of its own, for a thread of its own."""
+    return replace(portfolio, connection=portfolio.connection.cursor())

@@ -1,0 +1,282 @@
+"""The working day: what is told changes the account at once, in its features, its decision and its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from scoring.features.builder import build
+from scoring.portfolio.contracts import contracts
+from scoring.portfolio.reading import portfolio_from_tables, read_portfolio
+from serving.app import equip, make_app
+from serving.desk import Desk
+from serving.opening import open_desk
+from serving.shapes import DecisionsAnswer, OutcomesAnswer, PermitAnswer, QueueAnswer
+from tests.serving.conftest import AS_OF, Home
+
+NOW = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def desk(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A service of its own with an empty state."""
+    place = tmp_path_factory.mktemp("day") / "state.db"
+    opened = open_desk(replace(home.settings, state=str(place)))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def client(desk: Desk) -> TestClient:
+    app = make_app()
+    equip(app, desk, clock=lambda: NOW)
+    return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+
+
+@pytest.fixture(scope="module")
+def queued(desk: Desk) -> Iterator[str]:
+    """Accounts in queues, one after the other."""
+    decisions = desk.plan().decisions
+    return iter(decisions.loc[decisions["channel"] != "none", "account_id"].tolist())
+
+
+@pytest.fixture(scope="module")
+def account_ids(desk: Desk) -> list[str]:
+    return [str(account_id) for account_id in desk.plan().decisions["account_id"]]
+
+
+def payment(account_id: str, key: str = "p1", cents: int = 5_000_000, **row: Any) -> dict[str, Any]:
+    paid = {"payment_id": f"{account_id}-{key}", "account_id": account_id, "paid_at": "2026-10-01T03:00:00Z"}
+    return {
+        "key": f"{account_id}-{key}",
+        "kind": "payment",
+        "row": {**paid, "amount_cents": cents, "kind": "voluntary", **row},
+    }
+
+
+def tell(client: TestClient, *outcomes: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = client.post("/v1/outcomes", json={"outcomes": outcomes})
+    assert answer.status_code == 200, answer.text
+    OutcomesAnswer.model_validate_json(answer.content)
+    return list(answer.json()["outcomes"])
+
+
+def queue_of(client: TestClient, channel: str | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    query: dict[str, Any] = {"limit": 7} | ({"channel": channel} if channel else {})
+    while True:
+        answer = client.get("/v1/queue", params=query)
+        assert answer.status_code == 200, answer.text
+        rows += answer.json()["rows"]
+        if answer.json()["next_cursor"] is None:
+            QueueAnswer.model_validate_json(answer.content)
+            return rows
+        query["cursor"] = answer.json()["next_cursor"]
+
+
+def test_an_account_that_paid_everything_is_decided_again_and_leaves_the_queue(
+    client: TestClient, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    assert account_id in [row["account_id"] for row in queue_of(client)]
+
+    [told] = tell(client, payment(account_id))
+
+    assert told["decision"]["channel"] == "none" and told["decision"]["as_of"] == "2026-10-01"
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
+    decided = client.post("/v1/decisions", json={"account_ids": [account_id]})
+    assert (
+        DecisionsAnswer.model_validate_json(decided.content).decisions[0].decision_id == told["decision"]["decision_id"]
+    )
+    scored = client.post("/v1/score", json={"account_ids": [account_id]}).json()["scores"][0]
+    assert (scored["past_due_cents"], scored["as_of"]) == (0, "2026-10-01")
+
+
+def test_the_features_of_an_account_with_events_are_those_of_a_bulk_build_to_the_bit(
+    client: TestClient, desk: Desk, home: Home, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    promise = {
+        "promise_id": f"{account_id}-r", "account_id": account_id, "made_at": "2026-10-01T03:30:00Z",
+        "promised_cents": 4_000, "due_on": "2026-10-05",
+    }  # fmt: skip
+    part = payment(account_id, cents=1_234)
+    tell(client, part, {"key": f"{account_id}-r", "kind": "promise", "row": promise})
+
+    portfolio = read_portfolio(home.portfolio, threads=1)
+    tables: dict[str, Any] = {
+        name: portfolio.connection.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist()
+        for name in portfolio.observed
+        if not contracts()[name].audit_only
+    }
+    blank = {name: dict.fromkeys(contracts()[name].columns) for name in ("payments", "promises")}
+    tables["payments"].append({**blank["payments"], **part["row"]})
+    tables["promises"].append({**blank["promises"], **promise})
+    bulk = build(portfolio_from_tables(tables), NOW.date(), min_dpd=0)
+    row = bulk.positions["account_id"].tolist().index(account_id)
+    alone = desk.history_now(account_id).frame
+
+    assert alone.values[0].tobytes() == bulk.values[row].tobytes()
+    assert alone.positions.iloc[0].tolist() == bulk.positions.iloc[row].tolist()
+
+
+def test_an_open_promise_holds_the_account(client: TestClient, queued: Iterator[str]) -> None:
+    account_id = next(queued)
+    promise = {
+        "promise_id": f"{account_id}-r", "account_id": account_id, "made_at": "2026-10-01T03:30:00Z",
+        "promised_cents": 900_000, "due_on": "2026-10-06",
+    }  # fmt: skip
+
+    [told] = tell(client, {"key": f"{account_id}-r", "kind": "promise", "row": promise})
+
+    assert told["decision"]["channel"] == "none"
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
+
+
+def test_a_dispute_suspends_collection(client: TestClient, queued: Iterator[str]) -> None:
+    account_id = next(queued)
+    row = {"account_id": account_id, "kind": "dispute_open", "from_at": "2026-10-01T03:00:00Z"}
+
+    [told] = tell(client, {"key": f"{account_id}-d", "kind": "standing", "row": row})
+
+    assert told["decision"]["channel"] == "none"
+
+
+def test_the_same_outcome_told_again_changes_nothing_and_another_under_its_key_is_refused(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    [first] = tell(client, payment(account_id, cents=700))
+    head = desk.ledger.head()  # type: ignore[union-attr]
+
+    [again] = tell(client, payment(account_id, cents=700))
+    other = client.post("/v1/outcomes", json={"outcomes": [payment(account_id, cents=701)]})
+
+    assert again == {**first, "is_new": False}
+    assert desk.ledger.head() == head  # type: ignore[union-attr]
+    assert (other.status_code, other.json()["code"]) == (409, "outcome_conflict")
+
+
+def test_an_outcome_is_recorded_under_the_decision_it_came_of(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    plan = desk.plan().decisions
+    decision_id = str(plan.loc[plan["account_id"] == account_id, "decision_id"].iloc[0])
+
+    [told] = tell(client, {**payment(account_id, cents=100), "decision_id": decision_id})
+
+    [record] = [r for r in desk.ledger.about(decision_id) if r.kind == "outcome"]  # type: ignore[union-attr]
+    assert record.record_id == told["record_id"]
+    assert account_id not in record.text
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"amount_cents": -1}, "bad_portfolio"),
+        ({"amount_cents": 1.5}, "bad_portfolio"),
+        ({"amount_cents": None}, "bad_portfolio"),
+        ({"kind": "gift"}, "bad_portfolio"),
+        ({"paid_at": "2026-10-02T03:00:00Z"}, "bad_request"),
+        ({"paid_at": "yesterday"}, "bad_portfolio"),
+        ({"paid_at": None}, "bad_portfolio"),
+        ({"account_id": "nobody"}, "unknown_account"),
+        ({"colour": "red"}, "bad_request"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_and_nothing_is_kept(
+    client: TestClient, desk: Desk, account_ids: list[str], change: dict[str, Any], code: str
+) -> None:
+    before = desk.ledger.head()  # type: ignore[union-attr]
+
+    outcome = payment(account_ids[-1], "bad")
+    outcome["row"] |= change
+
+    answer = client.post("/v1/outcomes", json={"outcomes": [outcome]})
+
+    assert (answer.status_code // 100, answer.json()["code"]) == (4, code)
+    assert desk.ledger.head() == before  # type: ignore[union-attr]
+
+
+def test_a_call_takes_a_permit_and_uses_its_place(client: TestClient, desk: Desk, queued: Iterator[str]) -> None:
+    account_id = next(queued)
+    asked = {"account_id": account_id, "channel": "letter", "at": NOW.isoformat()}
+    given = PermitAnswer.model_validate_json(client.post("/v1/permits", json=asked).content)
+    reserved = desk.prices(NOW)
+    contact = {
+        "contact_id": f"{account_id}-k", "account_id": account_id, "contacted_at": "2026-10-01T04:00:00Z",
+        "channel": "letter", "direction": "outbound", "outcome": "sent",
+    }  # fmt: skip
+
+    if given.is_granted:
+        tell(client, {"key": f"{account_id}-k", "kind": "contact", "row": contact, "permit_id": given.permit_id})
+
+        assert account_id not in [row["account_id"] for row in queue_of(client)]
+        again = client.post(f"/v1/permits/{given.permit_id}/release")
+        assert again.status_code == 400
+        assert desk.prices(NOW) == reserved
+    else:
+        assert given.rules
+
+
+def test_a_permit_given_back_is_given_back_once(client: TestClient, queued: Iterator[str]) -> None:
+    asked = {"account_id": next(queued), "channel": "letter"}
+    given = client.post("/v1/permits", json=asked).json()
+    assert given["is_granted"], given
+
+    released = [client.post(f"/v1/permits/{given['permit_id']}/release").status_code for _ in range(2)]
+
+    assert released == [200, 400]
+
+
+def test_a_permit_asked_for_again_under_its_key_is_the_same_one(client: TestClient, queued: Iterator[str]) -> None:
+    asked, headers = {"account_id": next(queued), "channel": "letter"}, {"idempotency-key": "k1"}
+
+    answers = [client.post("/v1/permits", json=asked, headers=headers) for _ in range(2)]
+    other = client.post("/v1/permits", json={**asked, "channel": "sms"}, headers=headers)
+
+    assert answers[0].json() == answers[1].json()
+    assert (other.status_code, other.json()["code"]) == (409, "key_reused")
+
+
+@pytest.mark.parametrize("at", [NOW - timedelta(days=2), NOW + timedelta(days=30)])
+def test_a_contact_far_from_now_is_not_judged(client: TestClient, account_ids: list[str], at: datetime) -> None:
+    answer = client.post("/v1/permits", json={"account_id": account_ids[0], "channel": "sms", "at": at.isoformat()})
+
+    assert (answer.status_code, answer.json()["field"]) == (400, "at")
+
+
+def test_a_second_worker_sees_at_once_what_the_first_was_told(
+    home: Home, desk: Desk, client: TestClient, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    assert desk.state is not None
+    other = open_desk(replace(home.settings, state=str(desk.state.engine.url.database)))  # type: ignore[union-attr]
+    app = make_app()
+    equip(app, other, clock=lambda: NOW)
+    neighbour = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+
+    [told] = tell(client, payment(account_id))
+
+    assert account_id not in [row["account_id"] for row in queue_of(neighbour)]
+    decided = neighbour.post("/v1/decisions", json={"account_ids": [account_id]}).json()
+    assert decided["decisions"][0] == told["decision"]
+    other.close()
+
+
+def test_an_account_seen_as_of_the_plans_day_has_the_plans_numbers(
+    client: TestClient, desk: Desk, account_ids: list[str]
+) -> None:
+    untouched = [name for name in account_ids if not desk.today.has_events(name)][:3]  # type: ignore[union-attr]
+
+    rows = client.post("/v1/score", json={"account_ids": untouched}).json()["scores"]
+
+    assert {row["as_of"] for row in rows} == {AS_OF.isoformat()}
+    assert np.isfinite([row["w_none"] for row in rows]).all()
