@@ -21,9 +21,10 @@ from scoring.decisions.exploration import Drawn
 from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.ordering import NOT_RANKED, losses, waited_days
-from scoring.decisions.plan import Plan, priority_base, standing_of, weigh
+from scoring.decisions.plan import Plan, priority_base
 from scoring.decisions.strategy import Strategy, house_strategy
 from scoring.decisions.timing import Timing
+from scoring.decisions.weighing import standing_of, weigh
 from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, Channel

@@ -16,31 +16,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import AccountEvents, open_standings
+from scoring.decisions.account_events import AccountEvents
+from scoring.decisions.allotment import allot, goes_first
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Resource, at_prices, worth
-from scoring.decisions.capacity import REGIONAL, SLOTTED, Capacity, contacts_by_channel, less_reserve
-from scoring.decisions.channel_worth import ChannelWorth, channel_worth, harm_table
-from scoring.decisions.day_limits import CALL, better, day_limits, whole_day
+from scoring.decisions.capacity import REGIONAL, SLOTTED, Capacity, contacts_by_channel
+from scoring.decisions.channel_worth import ChannelWorth, harm_table
+from scoring.decisions.day_limits import CALL
 from scoring.decisions.decided import Weighed, decision_ids, decisions_table
-from scoring.decisions.exploration import Bools, draw, held_out
-from scoring.decisions.held_back import timed
+from scoring.decisions.exploration import Bools, draw
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.on_file import OnFile
-from scoring.decisions.optimiser import solve
-from scoring.decisions.ordering import losses, ranks, waited_days, waited_too_long
+from scoring.decisions.ordering import losses, ranks
 from scoring.decisions.payday import Waiting
 from scoring.decisions.strategy import Strategy, house_strategy
 from scoring.decisions.timing import Timing
-from scoring.decisions.treatments import cells_of, treatment_table
-from scoring.policy.truth import Truth
+from scoring.decisions.weighing import weigh_day
 from scoring.resources import reference_version
 from scoring.scores.scores import Scores
-from scoring.scores.targets import TargetDefinition, eligible
+from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Channel, Segment, Treatment
 
 RULE: Final = "P(1-P) x A x D"
-SUPPORT: Final = "support contacts"
-"""The floor of contacts with supported customers, as a resource."""
 UNABLE: Final = (str(Segment.WILLING_UNABLE), str(Segment.UNWILLING_UNABLE))
 
 
@@ -143,90 +139,6 @@ def priority_base(scores: pd.DataFrame) -> Floats:
     return np.asarray(p * (1.0 - p) * ability * owed)
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Whom the strategy treats apart.
-
-    Attributes
-    ----------
-    protected, supported, holdout : array (n_accounts,) of bool
-        A flag of one account holds for all accounts of the customer.
-    """
-
-    protected: Bools
-    supported: Bools
-    holdout: Bools
-
-
-def standing_of(scores: Scores, strategy: Strategy, events: AccountEvents | None) -> Standing:
-    """Who is protected, supported and held out; without events no flag is known and nobody is protected."""
-    customers = scores.frame.positions["customer_id"].to_numpy(dtype=object)
-    protected, supported = (_flagged(customers, events, kinds) for kinds in (strategy.protected, strategy.supported))
-    return Standing(protected, supported, held_out(customers, strategy, protected))
-
-
-def _flagged(customers: npt.NDArray[np.object_], events: AccountEvents | None, kinds: tuple[str, ...]) -> Bools:
-    if events is None:
-        return np.zeros(len(customers), dtype=bool)
-    known = open_standings(events)
-    flagged = customers[known.loc[known["kind"].isin(kinds), "row"].to_numpy(dtype=np.int64)]
-    return np.asarray(pd.Series(customers).isin(flagged), dtype=bool)
-
-
-def weigh(
-    scores: Scores,
-    definition: TargetDefinition,
-    worth_of: ChannelWorth,
-    holdout: Bools,
-    lawful: Lawfulness | None = None,
-    approved: Bools | None = None,
-) -> Weighed:
-    """Guards first, then value: holds and materiality, the holdout, self-cure, the treatment matrix, the contact policy.
-
-    A visit or a step at law is never in the matrix; it is possible only where a person ``approved`` it.
-    """
-    table = scores.table
-    workable = eligible(scores.frame, definition)
-    cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
-        table["w_none"].to_numpy() >= treatment_table().self_cure_above
-    )
-    idle = ~workable | cured_alone | holdout
-    by_people = np.isin(CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS)
-    suitable = (treatment_table().suitable[cells_of(table)] > 0) & ~by_people
-    suitable = (suitable if approved is None else suitable | (approved & by_people)) & ~idle[:, None]
-    treatments = np.where(idle, str(Treatment.NO_ACTION), treatment_table().treatments[cells_of(table)])
-    unlawful = unreachable = np.zeros(len(table), dtype=bool)
-    under_review = np.zeros(suitable.shape, dtype=bool)
-    is_open = np.ones(suitable.shape, dtype=bool)
-    if lawful is not None:
-        is_open, under_review = lawful.open, lawful.under_review
-        reachable = suitable & (lawful.reachable != Truth.FALSE)
-        unreachable = suitable.any(axis=1) & ~reachable.any(axis=1)
-        unlawful = reachable.any(axis=1) & ~(suitable & is_open).any(axis=1)
-        treatments = np.where(unreachable, str(Treatment.REPAIR_CONTACT_DATA), treatments)
-    held = _held(scores.frame.positions)
-    reasons = np.select(
-        [held != "", ~workable, holdout, cured_alone, unreachable, unlawful],
-        [
-            held,
-            "below_materiality",
-            "holdout",
-            "likely_to_pay_without_contact",
-            "no_address_on_file",
-            "no_lawful_channel",
-        ],
-        default="",
-    )
-    return Weighed(
-        values=np.where(suitable & is_open, worth_of.net(), -np.inf),
-        lawful=is_open & ~under_review & ~idle[:, None],
-        treatments=treatments.astype(object),
-        idle_reasons=reasons.astype(object),
-        under_review=under_review,
-        holdout=holdout & workable,
-    )
-
-
 def decide(
     scores: Scores,
     definition: TargetDefinition,
@@ -269,19 +181,11 @@ def decide(
     ids = scores.table["account_id"].to_numpy(dtype=object)
     morning = weigh_day(scores, definition, lawful=lawful, events=events, strategy=strategy, when=when, facts=facts)
     weighed, worth_of, standing = morning.weighed, morning.worth, morning.standing
-    waited, first = morning.waited, morning.goes_first(capacity, strategy)
-    day = day_limits(capacity, worth_of.minutes, facts)
+    first = goes_first(morning, capacity, strategy)
     number = scores.frame.as_of.toordinal()
-    floor = _support_floor(weighed.values, standing.supported, strategy)
-    reserved = less_reserve(day.limits, strategy.exploration_share, number)
-    given, joint = [*reserved, *map(day.spread, floor)], day.joint(reserved)
-    by_option = _planned(day.by_option(weighed.values), given, first, ids)
-    if joint:
-        by_option = better(
-            by_option, day.folded(_planned(day.by_option(weighed.values), [*given, *joint], first, ids), given, joint)
-        )
-    slot_of, planned = day.slot_of(by_option), day.told(by_option)
-    limits = day.limits_by_channel(slot_of)
+    allotted = allot(morning, capacity, strategy, first, facts, reserve=strategy.exploration_share, number=number)
+    day, by_option, planned = allotted.day, allotted.by_option, allotted.planned
+    limits = allotted.limits()
     allowed = _allowed(weighed, scores, standing.supported, strategy)
     allowed[:, : len(CONTACT_CHANNELS)] &= day.possible()
     drawn = draw(
@@ -295,8 +199,7 @@ def decide(
         number,
     )
     weighed = _referred(weighed, drawn.chosen)
-    priced = [*day.limits, *map(day.spread, floor)]
-    left = day.by_channel(at_prices(day.by_option(weighed.values), priced, planned.prices))
+    left = day.by_channel(at_prices(day.by_option(weighed.values), allotted.priced(), planned.prices))
     loss = losses(weighed.values, left, drawn.chosen)
     decisions = decisions_table(
         scores,
@@ -306,10 +209,10 @@ def decide(
         priority=priority_base(scores.table),
         loss=np.where(np.isfinite(loss), loss, 0.0),
         ranks=ranks(np.where(np.isfinite(loss), loss, -np.inf), first, drawn.chosen, ids),
-        waited=waited,
+        waited=morning.waited,
         runner_up_by=weighed.values,
     )
-    contact, minute = _channel_prices(limits, planned.prices)
+    contact, minute = allotted.channel_prices()
     names = np.array([*(slot.name for slot in day.slots), ""], dtype=object)
     return Plan(
         decisions,
@@ -318,67 +221,13 @@ def decide(
         contacts_by_channel(capacity),
         contact,
         minute,
-        (*limits, *floor),
+        (*limits, *allotted.floor),
         planned,
         strategy,
         morning.waiting,
-        np.where(drawn.chosen == CALL, names[slot_of], "").astype(object) if day.slots else None,
-        day.local_prices(by_option, slot_of) if day.slots or day.regions else None,
+        np.where(drawn.chosen == CALL, names[allotted.slot_of], "").astype(object) if day.slots else None,
+        day.local_prices(by_option, allotted.slot_of) if day.slots or day.regions else None,
         day.mean_prices(by_option),
-    )
-
-
-@dataclass(frozen=True)
-class WeighedDay:
-    """Everything that is settled before capacity is shared out.
-
-    Attributes
-    ----------
-    weighed : Weighed
-    worth : ChannelWorth
-    standing : Standing
-    waiting : Waiting or None
-    waited : array (n_accounts,)
-        Days; see `scoring.decisions.ordering.waited_days`.
-    account_ids : array (n_accounts,) of str
-    """
-
-    weighed: Weighed
-    worth: ChannelWorth
-    standing: Standing
-    waiting: Waiting | None
-    waited: Places
-    account_ids: npt.NDArray[np.object_]
-
-    def goes_first(self, capacity: Mapping[Channel, Capacity], strategy: Strategy) -> Bools:
-        """Who has waited too long and goes first, as far as the day's limited contacts allow."""
-        places = _limited_contacts(whole_day(capacity, self.worth.minutes))
-        return waited_too_long(self.waited, self.weighed.values, self.account_ids, strategy, places)
-
-
-def weigh_day(
-    scores: Scores,
-    definition: TargetDefinition,
-    *,
-    lawful: Lawfulness | None = None,
-    events: AccountEvents | None = None,
-    strategy: Strategy | None = None,
-    when: Timing | None = None,
-    facts: OnFile | None = None,
-) -> WeighedDay:
-    """Guards, values and time, before capacity; parameters as for `decide`."""
-    strategy = strategy or house_strategy()
-    worth_of = channel_worth(scores.table, scores.frame)
-    standing = standing_of(scores, strategy, events)
-    weighed = weigh(scores, definition, worth_of, standing.holdout, lawful, None if facts is None else facts.approved)
-    weighed, waiting = timed(weighed, when, worth_of, scores)
-    return WeighedDay(
-        weighed,
-        worth_of,
-        standing,
-        waiting,
-        waited_days(scores.frame.positions, scores.frame),
-        scores.table["account_id"].to_numpy(dtype=object),
     )
 
 
@@ -386,57 +235,6 @@ def _referred(weighed: Weighed, chosen: Places) -> Weighed:
     """A step at law is its own treatment, whatever the matrix said."""
     is_legal = chosen == CONTACT_CHANNELS.index(Channel.LEGAL_REFERRAL)
     return replace(weighed, treatments=np.where(is_legal, str(Treatment.LEGAL_REVIEW), weighed.treatments))
-
-
-def _planned(values: Floats, resources: Sequence[Resource], first: Bools, ids: npt.NDArray[np.object_]) -> Assignment:
-    """Solve in the order of account ids, so that ties do not depend on how accounts are listed.
-
-    Leaving out somebody who has waited too long counts as a loss larger than any value; a contact that is not worth its cost
-    is not made for the sake of the wait.
-    """
-    by_id = np.argsort(ids, kind="stable")
-    worth_it = np.where(first[:, None] & (values <= 0), -np.inf, values)
-    for floor in (resource for resource in resources if resource.least > 0):
-        # A floor is not met through a channel that is closed, so no price needs to say so.
-        closed = np.array(
-            [o for r in resources if r.most == 0 for o, use in r.uses.items() if np.ndim(use) == 0], dtype=np.int64
-        )
-        worth_it[np.ix_(np.flatnonzero(np.asarray(next(iter(floor.uses.values()))) > 0), closed)] = -np.inf
-    worth_it = worth_it[by_id]
-    largest = float(values[np.isfinite(values)].max(initial=0.0))
-    found = solve(
-        worth_it,
-        [_listed(resource, by_id) for resource in resources],
-        nothing=np.where(first[by_id], -largest, 0.0),
-    )
-    chosen = np.empty_like(found.chosen)
-    chosen[by_id] = found.chosen
-    return Assignment(chosen, found.prices, found.used, found.value, found.bound)
-
-
-def _listed(resource: Resource, order: Places) -> Resource:
-    uses = {option: use if np.ndim(use) == 0 else np.asarray(use)[order] for option, use in resource.uses.items()}
-    return Resource(resource.name, uses, resource.most, resource.least)
-
-
-def _limited_contacts(limits: Sequence[Resource]) -> float:
-    """Contacts that all limited channels together have: by minutes, as many as the mean account takes."""
-    sizes: dict[int, float] = {}
-    for resource in limits:
-        for option, use in resource.uses.items():
-            places = float(resource.most or 0.0) / max(float(np.mean(use)) if np.size(use) else 1.0, 1e-9)
-            sizes[option] = min(sizes.get(option, np.inf), places)
-    return sum(sizes.values()) if sizes else float("inf")
-
-
-def _support_floor(values: Floats, supported: Bools, strategy: Strategy) -> list[Resource]:
-    """At least a share of the supported who may be contacted are, whatever others are worth; by any channel."""
-    reachable = supported & np.isfinite(values).any(axis=1) if len(values) else supported
-    least = float(np.ceil(strategy.support_share * reachable.sum()))
-    if not least:
-        return []
-    counted = reachable.astype(np.float64)
-    return [Resource(SUPPORT, dict.fromkeys(range(len(CONTACT_CHANNELS)), counted), None, least)]
 
 
 def _allowed(weighed: Weighed, scores: Scores, supported: Bools, strategy: Strategy) -> Bools:
@@ -449,28 +247,6 @@ def _allowed(weighed: Weighed, scores: Scores, supported: Bools, strategy: Strat
     supported = supported | np.isin(scores.table["segment"].to_numpy(dtype=object).astype(str), UNABLE)
     channels = weighed.lawful & may_deal & ~(supported[:, None] & presses)
     return np.concatenate([channels, np.ones((len(channels), 1), dtype=bool)], axis=1)
-
-
-def _channel_prices(limits: Sequence[Resource], prices: Floats) -> tuple[dict[Channel, float], dict[Channel, float]]:
-    """Prices of a contact and of a minute of each channel; 0 where it is not limited so."""
-    by_name = {resource.name: float(price) for resource, price in zip(limits, prices, strict=False)}
-    contact: dict[Channel, float] = {c: by_name.get(f"{c} contacts", 0.0) for c in CONTACT_CHANNELS}
-    minute: dict[Channel, float] = {c: by_name.get(f"{c} minutes", 0.0) for c in CONTACT_CHANNELS}
-    return contact, minute
-
-
-def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """The standing that takes an account out of collection, or an empty text; the first that applies."""
-    reasons = {
-        "is_deceased": "deceased",
-        "is_disputed": "dispute_open",
-        "is_on_kept_plan": "plan_kept",
-        "is_charged_off": "charged_off",
-    }
-    found = np.full(len(positions), "", dtype=object)
-    for column, reason in reversed(reasons.items()):
-        found[positions[column].to_numpy(dtype=bool)] = reason
-    return found
 
 
 def value_after_chance(plan: Plan) -> float:
