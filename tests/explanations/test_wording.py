@@ -12,6 +12,7 @@ import pytest
 
 import scoring.decisions.decided
 import scoring.decisions.plan
+import scoring.decisions.weighing
 import scoring.explanations
 from scoring.decisions.timing import REASONS as TIMING_REASONS
 from scoring.explanations.facts import REASON_CODES
@@ -68,7 +69,7 @@ def _source(module: ModuleType) -> str:
 
 def _reasons_in_the_plan() -> set[str]:
     """The reason codes that the plan's source writes: what its selections choose from, and the holds."""
-    modules = (scoring.decisions.plan, scoring.decisions.decided)
+    modules = (scoring.decisions.plan, scoring.decisions.decided, scoring.decisions.weighing)
     tree = ast.parse("\n".join(_source(module) for module in modules))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.select"]
     holds = [f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "_held"]
