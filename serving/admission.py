@@ -58,17 +58,17 @@ class Admission:
     """
 
     def __init__(self, state: State | None, *, rate: float = 0.0) -> None:
-        self._state, self._rate = state, rate
+        self.state, self._rate = state, rate
         self._callers: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._needs_keys, self._asked_at = False, float("-inf")
 
     async def needs_keys(self) -> bool:
         """Whether a key was ever made."""
-        if self._state is None or self._needs_keys:
+        if self.state is None or self._needs_keys:
             return self._needs_keys
         if monotonic() - self._asked_at > CACHED_SECONDS:
-            self._needs_keys = await anyio.to_thread.run_sync(has_keys, self._state)
+            self._needs_keys = await anyio.to_thread.run_sync(has_keys, self.state)
             self._asked_at = monotonic()
         return self._needs_keys
 
@@ -90,14 +90,14 @@ class Admission:
         return found
 
     async def _known(self, header: str) -> Caller:
-        if header[: len(_BEARER)].lower() != _BEARER or self._state is None:
+        if header[: len(_BEARER)].lower() != _BEARER or self.state is None:
             raise refused()
         key = header[len(_BEARER) :].strip()
         name, now = hashlib.sha256(key.encode()).digest(), monotonic()
         cached = self._callers.get(name)
         if cached is not None and now < cached[1] and datetime.now(UTC) < cached[0].expires_at:
             return cached[0]
-        found = await anyio.to_thread.run_sync(caller_of, self._state, key, datetime.now(UTC))
+        found = await anyio.to_thread.run_sync(caller_of, self.state, key, datetime.now(UTC))
         self._callers[name] = (found, now + CACHED_SECONDS)
         if len(self._callers) > MOST_CACHED:
             self._callers.popitem(last=False)

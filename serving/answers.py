@@ -22,7 +22,7 @@ def score_rows(scores: Scores) -> list[dict[str, Any]]:
     table = scores.table
     columns = {name: table[name].tolist() for name in table.columns if name != "as_of"}
     columns["as_of"] = [scores.frame.as_of.isoformat()] * len(table)
-    columns["explained"] = _explained(scores)
+    columns["explained"] = _explained(scores) if scores.contributions else [None] * len(table)
     return _rows(columns)
 
 

@@ -71,8 +71,16 @@ def equip(
     clock: Callable[[], datetime] = utc_now,
 ) -> None:
     """Give the application what it answers from, and the clock it reads."""
-    app.state.desk, app.state.threads, app.state.most_body_bytes = desk, Threads(threads), most_body_bytes
-    app.state.admission, app.state.clock = Admission(desk.known_state(), rate=desk.limits.rate), clock
+    app.state.threads, app.state.most_body_bytes, app.state.clock = Threads(threads), most_body_bytes, clock
+    put_in_use(app, desk)
+
+
+def put_in_use(app: FastAPI, desk: Desk) -> None:
+    """Answer from this desk from now on; requests that are under way keep theirs."""
+    known = desk.known_state()
+    if getattr(app.state.admission, "state", None) is not known:
+        app.state.admission = Admission(known, rate=desk.limits.rate)
+    app.state.desk = desk
     app.state.meters.ready.set(float(desk.is_ready()))
 
 
@@ -128,7 +136,8 @@ def _add_questions(app: FastAPI) -> None:
     async def score(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
         quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW and not desk.changed(asked)
-        content = _score(desk, asked) if quick else await request.app.state.threads.run(_score, desk, asked)
+        now = request.app.state.clock()
+        content = _score(desk, asked, now) if quick else await threads_of(request).run(_score, desk, asked, now)
         return Response(content, media_type="application/json")
 
     @app.post(
@@ -153,27 +162,44 @@ def _add_questions(app: FastAPI) -> None:
         desk = await refreshed(request)
         plan = desk.plan()
         rows, cursor = page(plan, desk.today, query.channel, query.limit, query.cursor)
-        return _json({"run_id": plan.run_id, "as_of": plan.as_of.isoformat(), "rows": rows, "next_cursor": cursor})
+        is_stale = desk.is_stale(request.app.state.clock())
+        told = {"run_id": plan.run_id, "as_of": plan.as_of.isoformat(), "is_stale": is_stale}
+        return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
-def _score(desk: Desk, asked: wire.AccountsRequest) -> bytes:
+def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> bytes:
+    flags = _flags(desk, asked, now)
     scored = desk.scored(asked)
-    rows = {row["account_id"]: row for scores in scored for row in score_rows(scores)}
+    rows = {row["account_id"]: row for scores, _ in scored for row in score_rows(scores)}
     return _bytes(
         {
-            "as_of": _day(scored[0].frame.as_of),
+            "as_of": _day(scored[0][0].frame.as_of),
             "bundle_id": desk.bundle().bundle_id,
+            **flags,
+            "degraded": any(by_card for _, by_card in scored),
             "scores": [rows[name] for name in asked.named()],
         }
     )
 
 
 def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime) -> bytes:
+    flags = _flags(desk, asked, recorded_at)
     rows = desk.decide(asked, recorded_at)
     content = desk.content(row["channel"] for row in rows)
     return _bytes(
-        {"as_of": rows[0]["as_of"], "bundle_id": desk.bundle().bundle_id, "decisions": rows, "content": content}
+        {
+            "as_of": rows[0]["as_of"],
+            "bundle_id": desk.bundle().bundle_id,
+            **flags,
+            "decisions": rows,
+            "content": content,
+        }
     )
+
+
+def _flags(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> dict[str, bool]:
+    """Whether stored accounts are answered from data older than it may be; histories are as new as who sent them."""
+    return {"is_stale": asked.account_ids is not None and desk.is_stale(now)}
 
 
 async def _asked(request: Request) -> wire.AccountsRequest:

@@ -21,20 +21,28 @@ from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin
-from scoring.scores.scores import Scores, score
+from scoring.scores.scores import Scores
 from serving.answers import decision_rows
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
+from serving.degraded import score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
 from serving.live_prices import LivePrices, plan_prices, prices_now
-from serving.settings import Limits
+from serving.settings import REFUSE, Limits
 from serving.state.database import State
 from serving.state.events import reserved_by_channel
 from serving.today import Today
 from serving.wire import AccountsRequest
 
 Loaded = TypeVar("Loaded")
+
+
+class StaleDataError(ScoringError):
+    """The portfolio is too old to answer from."""
+
+    code = "stale_data"
+    http_status = 409
 
 
 @dataclass(frozen=True)
@@ -153,9 +161,35 @@ class Desk:
         if self.today is not None:
             self.today.refresh()
 
-    def scored(self, asked: AccountsRequest) -> list[Scores]:
-        """Scores with contributions that were asserted to add up; accounts that something was told about today come apart."""
-        return [score(self.bundle(), histories.frame) for histories in self._seen(asked)]
+    def scored(self, asked: AccountsRequest) -> list[tuple[Scores, bool]]:
+        """Scores with contributions that were asserted to add up, and whether the scorecard had to stand in for them.
+
+        Accounts that something was told about today come apart.
+        """
+        return [score_or_card(self.bundle(), histories.frame) for histories in self._seen(asked)]
+
+    def age_days(self, now: datetime) -> int:
+        """Days since the portfolio was extracted."""
+        return (now.date() - there(self.day).portfolio.extract_on).days
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether the portfolio is older than it may be.
+
+        Raises
+        ------
+        StaleDataError
+            ``stale_data``: it is, and the settings say that nothing is answered from it then.
+        """
+        age = self.age_days(now)
+        if age > self.limits.stale_days and self.limits.on_stale == REFUSE:
+            raise StaleDataError(
+                f"The portfolio is {age} days old, and answers from one older than {self.limits.stale_days} days are refused here. "
+                "Load a newer extract and make the plan again.",
+                field="portfolio",
+                got=age,
+                expected=f"<= {self.limits.stale_days} days",
+            )
+        return age > self.limits.stale_days
 
     def _seen(self, asked: AccountsRequest) -> list[Histories]:
         """The accounts asked for as they are seen now."""

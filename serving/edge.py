@@ -31,6 +31,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OURS: Final = (ContributionsError, FeatureError)
 """Refusals that say something is wrong with us, never with a request."""
+DATABASES: Final = ("psycopg", "sqlite3")
+"""Drivers: a refusal that one of them caused says that the database does not answer, which passes."""
 LOG: Final = logging.getLogger("scoring_requests")
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 QUIET_ROUTES: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
@@ -189,12 +191,14 @@ def status_of(error: ScoringError) -> int:
     >>> status_of(ContributionsError("They do not add up."))
     500
     """
+    if isinstance(error.__cause__, Exception) and type(error.__cause__).__module__.partition(".")[0] in DATABASES:
+        return 503
     return 500 if isinstance(error, OURS) else error.http_status
 
 
 def retry_headers(error: ScoringError) -> list[tuple[bytes, bytes]]:
     """When to ask again, where asking again helps; which scheme of keys, where one is missing."""
-    if error.http_status in (429, 503):
+    if status_of(error) in (429, 503):
         return [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
     return [(b"www-authenticate", b"Bearer")] if error.http_status == 401 else []
 

@@ -25,13 +25,21 @@ from serving.state.database import State
 from serving.today import Today
 
 
-def open_desk(settings: Settings) -> Desk:
-    """Load bundle, ledger, plan and portfolio; never fails, but keeps for each part why it is missing."""
+def open_desk(settings: Settings, keep: Desk | None = None) -> Desk:
+    """Load bundle, ledger, plan and portfolio; never fails, but keeps for each part why it is missing.
+
+    Parameters
+    ----------
+    settings : Settings
+    keep : Desk, optional
+        One whose ledger and state are used on, where they are open.
+    """
     champion = _or_refusal(lambda: _warm_champion(settings))
-    ledger = _or_refusal(lambda: _open_ledger(settings))
+    ledger = keep.ledger if keep and isinstance(keep.ledger, Ledger) else _or_refusal(lambda: _open_ledger(settings))
     day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
-    state = _or_refusal(lambda: _open_state(settings))
-    return Desk(champion, ledger, day, state, settings.limits, _open_today(state, day), archived_bundles(settings.home))
+    state = keep.state if keep and isinstance(keep.state, State) else _or_refusal(lambda: _open_state(settings))
+    found = archived_bundles(settings.home)
+    return Desk(champion, ledger, day, state, settings.limits, _open_today(state, day), found)
 
 
 def _open_today(state: State | ScoringError, day: Day | ScoringError) -> Today | None:

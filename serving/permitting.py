@@ -34,6 +34,7 @@ def permit(desk: Desk, asked: PermitRequest, asked_with: str | None, now: dateti
             "The plan was made without a contact policy, so no contact can be permitted. Make it with `--policy`.",
             field="policy",
         )
+    is_stale = desk.is_stale(now)
     at = asked.at or now
     refuse_far_away(at, now)
     customer_id = day.customer_of(asked.account_id)
@@ -41,7 +42,8 @@ def permit(desk: Desk, asked: PermitRequest, asked_with: str | None, now: dateti
     facts = partial(today.facts, asked.account_id, customer_id, policy.profile, policy.operations, at)
     with state.reading() as connection:
         facts(connection)  # worked out before anybody has to wait for the transaction
-    return permit_answer(request_permit(state, policy.profile, wish, facts, now), at)
+    given = request_permit(state, policy.profile, wish, facts, now)
+    return {**permit_answer(given, at), "is_stale": is_stale}
 
 
 def refuse_far_away(at: datetime, now: datetime) -> None:

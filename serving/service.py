@@ -15,12 +15,13 @@ import bentoml
 
 import serving.source_path  # noqa: F401 - the imports below need it in a bento
 from scoring.errors import ScoringError
-from serving.app import equip, make_app
+from serving.app import equip, make_app, put_in_use
 from serving.desk import Desk
 from serving.edge import App, Receive, Scope, Send, log, write_log_lines
 from serving.opening import open_desk
 from serving.serve import LOCAL_HOSTS, any_keys, refuse_open_host
 from serving.settings import read_settings
+from serving.watching import Watch
 
 LONGEST_SECONDS: Final = 120
 """BentoML cuts a request off after this long; the longest lawful one, 10,000 histories, takes well under half of it."""
@@ -60,11 +61,32 @@ class CollectionsService:
         gc.collect()
         gc.freeze()  # full collections over models and frames would be the slowest requests
         log("service.started", **self.desk.state_facts())
+        self.watch = _watch(self.desk)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator, unused-ignore]
     def close(self) -> None:
         """Close ledger and portfolio, so that the ledger's log is folded into its file."""
-        self.desk.close()
+        if self.watch is not None:
+            self.watch.stop()
+        APPLICATION.state.desk.close()
+
+
+def _watch(desk: Desk) -> Watch | None:
+    """Looks for new bundles and plans; not where the settings cannot be followed."""
+    try:
+        settings = read_settings()
+    except ScoringError:
+        return None
+    watch = Watch(settings, desk, swap)
+    watch.start()
+    return watch
+
+
+def swap(desk: Desk) -> None:
+    """Put another desk in use; what is loaded now stays for good, so that collections need not look at it."""
+    put_in_use(APPLICATION, desk)
+    gc.collect()
+    gc.freeze()
 
 
 def _open() -> Desk:

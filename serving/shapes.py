@@ -93,14 +93,19 @@ class AccountScore(Strict):
     p_contact_agent_call: Probability | None = None
     p_contact_letter: Probability | None = None
     p_contact_field_visit: Probability | None = None
-    explained: ExplainedScores
+    explained: ExplainedScores | None
 
 
 class ScoreAnswer(Strict):
-    """Scores in the order asked. Nothing is recorded."""
+    """Scores in the order asked. Nothing is recorded.
+
+    ``is_stale``: the portfolio is older than it may be. ``degraded``: the models could not score, and the scorecard stands in.
+    """
 
     as_of: date
     bundle_id: str
+    is_stale: bool
+    degraded: bool
     scores: list[AccountScore]
 
 
@@ -148,6 +153,7 @@ class DecisionsAnswer(Strict):
 
     as_of: date
     bundle_id: str
+    is_stale: bool
     decisions: list[Decision]
     content: dict[Channel, Content]
 
@@ -179,6 +185,7 @@ class QueueAnswer(Strict):
 
     run_id: str
     as_of: date
+    is_stale: bool
     rows: list[QueueRow]
     next_cursor: str | None
 
@@ -192,6 +199,7 @@ class PermitAnswer(Strict):
     expires_at: datetime | None
     rules: list[str]
     would_pass_at: datetime | None
+    is_stale: bool
 
 
 class ReleaseAnswer(Strict):

@@ -15,7 +15,11 @@ from serving.settings import read_settings
 
 @click.group()
 def strategy() -> None:
-    """How values and capacities become decisions: judge a strategy file on the log, make it the one that runs."""
+    """How values and capacities become decisions: judge a strategy file on the log, make it the one that runs.
+
+    \b
+    Example: scoring strategy judge data/reference/strategy.toml data/local/demo
+    """
 
 
 @strategy.command()
