@@ -45,6 +45,7 @@ COMMANDS: Final = (
     models.promote,
     strategies.strategy,
     plans.plan,
+    plans.what_if,
     service.serve,
     keys.keys,
     records.explain,
