@@ -73,7 +73,7 @@ def test_the_products_values_equal_every_coalition_run_through_the_served_models
     _, bundle = load_champion(line.home)
     explainer = rank_explainer(bundle)
     assert explainer is not None
-    acted = [account for account, record in tight.items() if record.body["choice"]["channel"] != "none"][::40]
+    acted = [account for account, record in tight.items() if record.body["choice"]["channel"] != "none"][::180]
     frame = build(read_portfolio(line.portfolio, threads=1), line.as_of)
     for account in acted:
         place = frame.positions["account_id"].tolist().index(account)
