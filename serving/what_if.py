@@ -122,7 +122,8 @@ def page(table: pd.DataFrame, as_of: date, currency: str, n_accounts: int) -> st
 
     Examples
     --------
-    >>> now = {"kind": "as_it_is", "what": "", "value_cents": 100_000, "change_cents": 0.0, "contacts": 5, "agent_minutes": 30.0, "price_cents": 500.0}
+    >>> now = {"kind": "as_it_is", "what": "", "value_cents": 100_000, "change_cents": 0.0, "contacts": 5}
+    >>> now |= {"agent_minutes": 30.0, "price_cents": 500.0}
     >>> print(page(pd.DataFrame([now]), date(2026, 9, 30), "CNY", 20).splitlines()[2])
     20 accounts, CNY. As it is: value 1,000 from 5 contacts, 30 agent minutes; one more agent hour is worth 5.
     """

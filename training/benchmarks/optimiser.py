@@ -1,4 +1,4 @@
-"""How fast and how good the optimiser is: a day of 20,000 accounts beside scipy's HiGHS, and a million accounts alone.
+"""How fast and how good the optimiser is: a day of 20,000 accounts beside scipy's HiGHS, prices beside differences, and a million alone.
 
 Run ``python -m training.benchmarks.optimiser``; add ``--accounts N`` for another size of the large instance.
 """
@@ -47,6 +47,26 @@ def measure(n: int, *, beside_highs: bool) -> str:
     return line
 
 
+def prices_beside_differences(n: int) -> list[str]:
+    """For each limited channel its price, what one place more adds and what one place less takes, by solving again."""
+    values, places = invented_values(n)
+    found, lines = solve(values, contacts_of(places)), []
+    limited = [channel for channel, limit in enumerate(places) if limit is not None]
+    for place, channel in enumerate(limited):
+        moved = []
+        for step in (1, -1):
+            other = [
+                max(limit + step, 0) if c == channel and limit is not None else limit for c, limit in enumerate(places)
+            ]
+            moved.append(abs(solve(values, contacts_of(other)).value - found.value))
+        price = found.prices[place]
+        fits = moved[0] - 1e-6 <= price <= (moved[1] if places[channel] else np.inf) + 1e-6
+        lines.append(
+            f"channel {channel}: price {price:.4f}, one more {moved[0]:.4f}, one less {moved[1]:.4f}, between: {fits}"
+        )
+    return lines
+
+
 def main() -> None:
     """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,6 +74,7 @@ def main() -> None:
     small, places = invented_values(1_000)
     solve(small, contacts_of(places))  # compiled before the clock starts
     print(measure(20_000, beside_highs=True))
+    print(*prices_beside_differences(20_000), sep="\n")
     print(measure(parser.parse_args().accounts, beside_highs=False))
 
 
