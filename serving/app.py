@@ -82,6 +82,8 @@ def put_in_use(app: FastAPI, desk: Desk) -> None:
         app.state.admission = Admission(known, rate=desk.limits.rate)
     app.state.desk = desk
     app.state.meters.ready.set(float(desk.is_ready()))
+    for name, values in desk.reference_scores().items():
+        app.state.meters.expect(name, values)
 
 
 def _add_probes(app: FastAPI) -> None:
@@ -108,6 +110,9 @@ def _add_probes(app: FastAPI) -> None:
 
     @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus")
     async def metrics(request: Request) -> Response:
+        desk = getattr(request.app.state, "desk", None)
+        if isinstance(desk, Desk) and not isinstance(desk.day, ScoringError):
+            request.app.state.meters.data_age.set(desk.age_days(request.app.state.clock()))
         return Response(request.app.state.meters.text(), media_type=CONTENT_TYPE)
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -137,7 +142,11 @@ def _add_questions(app: FastAPI) -> None:
         asked, desk = await _asked(request), desk_of(request)
         quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW and not desk.changed(asked)
         now = request.app.state.clock()
-        content = _score(desk, asked, now) if quick else await threads_of(request).run(_score, desk, asked, now)
+        meters = request.app.state.meters
+        if quick:
+            content = _score(desk, asked, now, meters)
+        else:
+            content = await threads_of(request).run(_score, desk, asked, now, meters)
         return Response(content, media_type="application/json")
 
     @app.post(
@@ -149,7 +158,9 @@ def _add_questions(app: FastAPI) -> None:
     )
     async def decisions(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
-        content = await request.app.state.threads.run(_decide, desk, asked, request.app.state.clock())
+        content = await request.app.state.threads.run(
+            _decide, desk, asked, request.app.state.clock(), request.app.state.meters
+        )
         return Response(content, media_type="application/json")
 
     @app.get(
@@ -167,10 +178,11 @@ def _add_questions(app: FastAPI) -> None:
         return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
-def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> bytes:
+def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters) -> bytes:
     flags = _flags(desk, asked, now)
     scored = desk.scored(asked)
     rows = {row["account_id"]: row for scores, _ in scored for row in score_rows(scores)}
+    meters.scored(rows.values())
     return _bytes(
         {
             "as_of": _day(scored[0][0].frame.as_of),
@@ -182,9 +194,10 @@ def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> bytes:
     )
 
 
-def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime) -> bytes:
+def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime, meters: Meters) -> bytes:
     flags = _flags(desk, asked, recorded_at)
     rows = desk.decide(asked, recorded_at)
+    meters.decided(rows)
     content = desk.content(row["channel"] for row in rows)
     return _bytes(
         {

@@ -14,10 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from scoring.decisions.strategy import Strategy, house_strategy, strategy_from
 from scoring.errors import NotReadyError
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from serving.archive import archived_tables
 from serving.nightly import CURRENT, PLAN_FILE
 
 Rows = npt.NDArray[np.int64]
@@ -55,6 +57,8 @@ class CurrentPlan:
         What each account would lose without its contact, minor units.
     priorities : array (n_accounts,)
         Minor units.
+    strategy : Strategy
+        The one that the plan was made under; decisions between plans follow it.
     """
 
     run_id: str
@@ -72,6 +76,7 @@ class CurrentPlan:
     offered: Mapping[Channel, float | None]
     losses: npt.NDArray[np.float64]
     priorities: npt.NDArray[np.float64]
+    strategy: Strategy
 
 
 def read_current_plan(home: Path) -> CurrentPlan:
@@ -94,7 +99,7 @@ def read_current_plan(home: Path) -> CurrentPlan:
         summary = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
         decisions = pd.read_parquet(folder / "decisions.parquet")
         scores = pd.read_parquet(folder / "scores.parquet")
-        return _current(pointer, summary, decisions, scores)
+        return _current(pointer, summary, decisions, scores, strategy_of(home, summary["strategy"]["sha256"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise NotReadyError(
             f"The current plan under {home / 'plans'} cannot be read ({type(error).__name__}). Make it again with "
@@ -104,8 +109,28 @@ def read_current_plan(home: Path) -> CurrentPlan:
         ) from error
 
 
+def strategy_of(home: Path, sha256: str) -> Strategy:
+    """The strategy of a plan: the house's, or the archived one of this hash.
+
+    Raises
+    ------
+    NotReadyError
+        ``not_ready``: it is neither.
+    """
+    text = archived_tables(home)({"strategy": sha256}).get("strategy")
+    found = house_strategy() if text is None else strategy_from(text)
+    if found.version != sha256:
+        raise NotReadyError(
+            "The strategy that the current plan was made under is not at hand, so decisions would follow another. Make the plan again.",
+            field="strategy",
+            got=found.version,
+            expected=sha256,
+        )
+    return found
+
+
 def _current(
-    pointer: dict[str, Any], summary: dict[str, Any], decisions: pd.DataFrame, scores: pd.DataFrame
+    pointer: dict[str, Any], summary: dict[str, Any], decisions: pd.DataFrame, scores: pd.DataFrame, strategy: Strategy
 ) -> CurrentPlan:
     if pointer["run_id"] != summary["run_id"] or not decisions["account_id"].equals(scores["account_id"]):
         raise ValueError("the files are of different plans")
@@ -127,6 +152,7 @@ def _current(
         offered={channel: offered[str(channel)]["offered"] for channel in CONTACT_CHANNELS},
         losses=joined["loss_cents"].to_numpy(dtype=np.float64),
         priorities=joined["priority_value_cents"].to_numpy(dtype=np.float64),
+        strategy=strategy,
     )
 
 

@@ -65,6 +65,9 @@ def add_day(app: FastAPI) -> None:
 
         def work(desk: Desk, key: str | None, now: datetime) -> bytes:
             told: list[dict[str, Any]] = [tell(desk, outcome, now) for outcome in asked.outcomes]
+            for outcome in asked.outcomes:
+                request.app.state.meters.outcomes.labels(outcome.kind).inc()
+            request.app.state.meters.decided(one["decision"] for one in told if one["decision"] and one["is_new"])
             return orjson.dumps({"outcomes": told})
 
         return await answer_once(request, body, work)

@@ -63,7 +63,7 @@ def decide_now(
         scores = score(bundle, part.frame)
         made = decide_at_prices(
             scores, bundle.definition, prices.prices, prices.closed, run_id=shared.run_id, lawful=judged.lawful,
-            minute_prices=prices.minute_prices, events=judged.events, when=when,
+            minute_prices=prices.minute_prices, events=judged.events, when=when, strategy=plan.strategy,
         )  # fmt: skip
         made = made.named_by(shared.run_id, ledger.refs)
         blocks = record_blocks(
@@ -90,7 +90,7 @@ def request_circumstances(
     judged_by = {
         **policy_facts(judged.lawful, policy.operations),
         "treatments": treatment_table().version,
-        **strategy_versions(),
+        **strategy_versions(plan.strategy),
     }
     inputs = [
         RECORD_SCHEMA, "request", histories.fingerprint, histories.as_of.isoformat(), bundle.bundle_id,

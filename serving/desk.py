@@ -6,20 +6,23 @@ alive, not ready, and every question that needs the missing part is answered wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, pick
 from scoring.ledger.record import StoredRecord
+from scoring.ledger.replay import BundleOf, TablesOf
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
+from scoring.scores.log_odds import probability
 from scoring.scores.pins import Pin
 from scoring.scores.scores import Scores
 from serving.answers import decision_rows
@@ -73,7 +76,7 @@ class Desk:
     state: State | ScoringError | None = None
     limits: Limits = field(default_factory=Limits)
     today: Today | None = None
-    bundles: Callable[[str], Bundle] | None = None
+    archive: tuple[BundleOf, TablesOf] | None = None
 
     def known_state(self) -> State | None:
         """The service's own state, where it could be opened."""
@@ -85,11 +88,11 @@ class Desk:
             raise NotReadyError("There is no state yet. Make a plan with `scoring plan`.", field="state")
         return there(self.state)
 
-    def archived(self) -> Callable[[str], Bundle]:
-        """Finds the bundles that decided earlier, by their ids."""
-        if self.bundles is None:
-            raise NotReadyError("No bundles are archived here.", field="bundles")
-        return self.bundles
+    def archived(self) -> tuple[BundleOf, TablesOf]:
+        """Finds the bundles and the reference tables that decided earlier."""
+        if self.archive is None:
+            raise NotReadyError("Nothing is archived here.", field="archive")
+        return self.archive
 
     def refuse_unless_ready(self) -> None:
         """Raise what stands in the way of answering, the most basic first."""
@@ -167,6 +170,20 @@ class Desk:
         Accounts that something was told about today come apart.
         """
         return [score_or_card(self.bundle(), histories.frame) for histories in self._seen(asked)]
+
+    def reference_scores(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Scores of the sample of the training population that the bundle carries; empty where it carries none."""
+        if isinstance(self.champion, ScoringError):
+            return {}
+        bundle = self.champion[1]
+        values = bundle.reference
+        if values is None or not len(values):
+            return {}
+        margins = {"w_logged": "willingness", "ability": "ability"}
+        return {
+            name: probability(bundle.calibrated_margin(model, bundle.margin(model, values)))
+            for name, model in margins.items()
+        }
 
     def age_days(self, now: datetime) -> int:
         """Days since the portfolio was extracted."""

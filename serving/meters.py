@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+SCORES_WATCHED = ("w_logged", "ability")
+_TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -39,12 +43,55 @@ class Meters:
         self.blocks = Counter(
             "scoring_blocks_total", "Contacts that a rule stood against.", ("rule", "channel"), registry=self._registry
         )
+        self.decisions = Counter(
+            "scoring_decisions_total",
+            "Decisions answered.",
+            ("channel", "reason", "trigger"),
+            registry=self._registry,
+        )
+        self.outcomes = Counter("scoring_outcomes_total", "Outcomes kept, by kind.", ("kind",), registry=self._registry)
+        self.scores = Histogram(
+            "scoring_score",
+            "Scores answered; compare with scoring_score_reference.",
+            ("score",),
+            buckets=_TENTHS,
+            registry=self._registry,
+        )
+        self.reference = Gauge(
+            "scoring_score_reference",
+            "Share of the bundle's reference population up to a score.",
+            ("score", "le"),
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+        self.data_age = Gauge(
+            "scoring_data_age_days",
+            "Days since the portfolio was extracted.",
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
         self.ready = Gauge(
             "scoring_ready",
             "1 when bundle, ledger and plan are loaded.",
             registry=self._registry,
             multiprocess_mode="livemin",
         )
+
+    def decided(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count decisions by channel and reason."""
+        for row in rows:
+            self.decisions.labels(row["channel"], row["reason"] or "worth_it", row["trigger"]).inc()
+
+    def scored(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count scores by tenth."""
+        for row in rows:
+            for name in SCORES_WATCHED:
+                self.scores.labels(name).observe(row[name])
+
+    def expect(self, name: str, values: npt.NDArray[np.float64]) -> None:
+        """State how a score is spread in the reference population."""
+        for bound in _TENTHS:
+            self.reference.labels(name, str(bound)).set(float((values <= bound).mean()) if len(values) else 0.0)
 
     def permit(self, channel: str, given: Mapping[str, Any]) -> None:
         """Count a permit, or every rule that stood against it."""

@@ -8,14 +8,16 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from scoring.decisions.strategy import with_effects
 from scoring.errors import NotReadyError, ScoringError
 from scoring.features.builder import build, feature_spec_hash
+from scoring.ledger.replay import BundleOf
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import read_portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
 from scoring.scores.scores import score
-from serving.archive import archived_bundles
+from serving.archive import archived_bundles, archived_tables
 from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
 from serving.desk import Day, Desk, Loaded, there
@@ -38,8 +40,21 @@ def open_desk(settings: Settings, keep: Desk | None = None) -> Desk:
     ledger = keep.ledger if keep and isinstance(keep.ledger, Ledger) else _or_refusal(lambda: _open_ledger(settings))
     day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
     state = keep.state if keep and isinstance(keep.state, State) else _or_refusal(lambda: _open_state(settings))
-    found = archived_bundles(settings.home)
+    if not isinstance(champion, ScoringError) and isinstance(day, Day):
+        champion = champion[0], with_effects(champion[1], day.plan.strategy)
+    found = (_bundles(settings.home, champion), archived_tables(settings.home))
     return Desk(champion, ledger, day, state, settings.limits, _open_today(state, day), found)
+
+
+def _bundles(home: Path, champion: tuple[Pin, Bundle] | ScoringError) -> BundleOf:
+    """Finds bundles by id: the one in use, or an archived one."""
+    archived = archived_bundles(home)
+
+    def find(bundle_id: str) -> Bundle:
+        in_use = not isinstance(champion, ScoringError) and champion[1].bundle_id == bundle_id
+        return there(champion)[1] if in_use else archived(bundle_id)
+
+    return find
 
 
 def _open_today(state: State | ScoringError, day: Day | ScoringError) -> Today | None:

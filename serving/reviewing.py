@@ -92,5 +92,5 @@ def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: dat
 
 def replay_decision(desk: Desk, decision_id: str) -> dict[str, Any]:
     """One decision computed again from its record and the archived bundle."""
-    [found] = replay(there(desk.ledger), [decision_id], desk.archived())
+    [found] = replay(there(desk.ledger), [decision_id], *desk.archived())
     return found.as_dict()

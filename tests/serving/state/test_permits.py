@@ -75,6 +75,14 @@ def test_workers_and_accounts_of_one_customer_never_exceed_the_cap_together(plac
     assert sum(granted) == most
 
 
+def test_of_a_thousand_calls_asked_for_at_once_by_two_workers_three_are_granted(place: str, state: State) -> None:
+    """Every other one is for another account of the same customer; the cap is three calls a day that may reach them."""
+    with get_context("spawn").Pool(2) as workers:
+        granted = workers.starmap(ask_many, [(place, 0, 500), (place, 500, 500)])
+
+    assert sum(granted) == 3
+
+
 def test_a_permit_that_is_not_used_ends_by_itself(state: State) -> None:
     most = granted_of(state, 30)
 
