@@ -21,8 +21,8 @@ _Z: Final = 1.6448536269514722
 ROWS_A_BAND: Final = 150
 MOST_BANDS: Final = 12
 KNOTS: Final = 33
-FULL_PAYMENT_BANDS: Final = (0.5,)
-"""Where accounts with an atom at full payment are split once more."""
+FULL_PAYMENT_BANDS: Final = (0.5, 0.8, 0.9)
+"""Where accounts with an atom at full payment are split further: the surer the full payment, the higher the low end may stand."""
 FEWEST_IN_A_BAND: Final = 60
 
 
@@ -150,14 +150,35 @@ def adjusted_willingness(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def score_correlation(rows: pd.DataFrame) -> dict[str, Any]:
-    """Correlation of the two scores on the queue, and whether it is so high that they cannot be told apart."""
+    """Correlation of the two scores on the queue, and whether it is so high that they cannot be told apart.
+
+    The alarm asks the higher of the two estimates; the intervals (95 %, by Fisher's transformation, one row a customer) say how near
+    to the threshold it is.
+
+    Examples
+    --------
+    >>> same = np.linspace(0.1, 0.9, 99)
+    >>> told = score_correlation(pd.DataFrame({"w": same, "a": same[::-1], "customer_id": range(99)}))
+    >>> told["pearson"], told["alarm"]
+    (-1.0, False)
+    """
     w, a = (rows[name].to_numpy(dtype=np.float64) for name in ("w", "a"))
     if len(w) < 3 or w.std() == 0 or a.std() == 0:
         return {"pearson": None, "spearman": None, "threshold": CORRELATION_ALARM, "alarm": False}
     pearson, spearman = float(np.corrcoef(w, a)[0, 1]), float(spearmanr(w, a).statistic)
+    customers = rows["customer_id"].nunique()
     return {
         "pearson": round(pearson, 6),
+        "pearson_interval": _fisher(pearson, customers),
         "spearman": round(spearman, 6),
+        "spearman_interval": _fisher(spearman, customers),
         "threshold": CORRELATION_ALARM,
         "alarm": max(pearson, spearman) > CORRELATION_ALARM,
     }
+
+
+def _fisher(correlation: float, n: int) -> list[float]:
+    """Ends of the 95 % interval of a correlation."""
+    middle = np.arctanh(np.clip(correlation, -1 + 1e-9, 1 - 1e-9))
+    away = 1.959963984540054 / np.sqrt(max(n - 3, 1))
+    return [round(float(end), 6) for end in np.tanh([middle - away, middle + away])]

@@ -220,9 +220,12 @@ def test_the_alarm_fires_where_the_two_scores_are_nearly_one(tie: float, alarm: 
     draw = np.random.default_rng(7)
     first = draw.normal(size=3_000)
     second = tie * first + np.sqrt(1 - tie**2) * draw.normal(size=3_000)
-    rows = pd.DataFrame({"w": probability(first), "a": probability(second)})
+    rows = pd.DataFrame({"w": probability(first), "a": probability(second), "customer_id": np.arange(3_000)})
 
-    assert score_correlation(rows)["alarm"] is alarm
+    found = score_correlation(rows)
+
+    assert found["alarm"] is alarm
+    assert found["pearson_interval"][0] < found["pearson"] < found["pearson_interval"][1]
 
 
 def test_adjusted_willingness_does_not_follow_ability() -> None:
