@@ -278,7 +278,7 @@ def test_a_memory_limit_that_is_no_size_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("column", "value", "why"),
     [
-        ("paid_at", "yesterday", "row 0: yesterday is not timestamp"),
+        ("paid_at", "yesterday", "row 0: xxxxxxxxx is not timestamp"),
         ("amount_cents", 12.5, "row 0: 12.5 is not int64"),
         ("amount_cents", "100", "row 0: 100 is not int64"),
         ("amount_cents", True, "row 0: True is not int64"),

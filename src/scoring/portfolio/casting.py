@@ -7,6 +7,7 @@ with the predicate under which it would not be faithful; the reader counts those
 # ruff: noqa: S608  names in SQL come from the contracts and are quoted.
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -126,6 +127,18 @@ as VARCHAR). Deliver whole numbers, e.g. 1250.
         got=seen,
         expected=column.type,
     )
+
+
+def shape_of(value: object) -> str:
+    """A value of a request as an error may show it: a short number or day as it is, else its shape, because it might be a name or a telephone number.
+
+    >>> shape_of("12.5"), shape_of("31/12/2025"), shape_of("Wang Fang"), shape_of("13800138000")
+    ('12.5', '31/12/2025', 'xxxx xxxx', '99999999999')
+    """
+    text = str(value)[:40]
+    if isinstance(value, bool) or re.fullmatch(r"[-+0-9.,:/_]{1,10}", text):
+        return text
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))
 
 
 def quoted(name: str) -> str:

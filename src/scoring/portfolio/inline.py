@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from scoring.errors import PortfolioError
+from scoring.portfolio.casting import shape_of
 from scoring.portfolio.contracts import Column, TableContract
 
 
@@ -68,7 +69,7 @@ def _array(contract: TableContract, name: str, values: Sequence[Any]) -> pa.Arra
 
 
 def _wrong(table: str, column: Column, place: int, value: Any) -> PortfolioError:
-    shown = str(value)[:40]
+    shown = shape_of(value)
     return PortfolioError(
         f"Table {table}, column {column.name}, row {place}: {shown} is not {column.type}; expected "
         f"{_READERS[column.type][2]}.",
