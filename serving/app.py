@@ -17,7 +17,7 @@ from scoring.errors import BadRequestError, ScoringError
 from serving import shapes, wire
 from serving.admission import Admission
 from serving.answers import score_rows
-from serving.asking import Threads, desk_of, refreshed, threads_of
+from serving.asking import Threads, desk_of, refreshed, refuse_long, threads_of
 from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
 from serving.desk import Desk
@@ -222,6 +222,10 @@ async def _asked(request: Request) -> wire.AccountsRequest:
     is_small = len(body) < LARGE
     asked = wire.parse_accounts(body) if is_small else await threads_of(request).run(wire.parse_accounts, body)
     request.scope["n_accounts"] = len(asked.named())
+    limits = desk_of(request).limits
+    refuse_long("accounts", len(asked.named()), limits.accounts)
+    for place, history in enumerate(asked.accounts or ()):
+        refuse_long(f"accounts.{place}", sum(map(len, history.tables().values())), limits.rows)
     if asked.account_ids is not None:
         await refreshed(request)
     return asked
