@@ -19,7 +19,9 @@ from typing import Any, Final
 import orjson
 
 from scoring.errors import BadRequestError, MissingToolError
-from scoring.explanations import explain, page_html
+from scoring.explanations import page_html
+from scoring.explanations.explaining import explanation
+from scoring.explanations.sections import Explanation
 from scoring.ledger.anchors import signed_head
 from scoring.ledger.heads import SignedHead, signing_key
 from scoring.ledger.human import decision_of
@@ -142,32 +144,35 @@ def _card(record: StoredRecord, home: Path) -> dict[str, bytes]:
 def _pages(record: StoredRecord, audience: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for lang in LANGUAGES:
-        text = explain(record, lang=lang, audience=audience)
         found[f"explanation.{lang}.html"] = page_html(record, lang=lang, audience=audience).encode()
-        found[f"explanation.{lang}.pdf"] = _pdf(text, lang)
+        found[f"explanation.{lang}.pdf"] = _pdf(explanation(record, lang, audience), lang)
     return found
 
 
-def _pdf(text: str, lang: str) -> bytes:
-    """A plain page; the Chinese font is one that every PDF reader brings."""
+def _pdf(told: Explanation, lang: str) -> bytes:
+    """A plain page of headings and lines, its charts being in the HTML page; the Chinese font is one that every PDF reader brings."""
     try:
         from reportlab.lib.pagesizes import A4
         from reportlab.lib.styles import ParagraphStyle
         from reportlab.pdfbase import pdfmetrics
         from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-        from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
+        from reportlab.platypus import Paragraph, SimpleDocTemplate
     except ImportError as missing:
         raise MissingToolError(
             "PDF pages need reportlab. Install the project with its extra `pdf`.", field="pdf"
         ) from missing
     pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
-    style = ParagraphStyle(
-        "page", fontName="STSong-Light" if lang == "zh" else "Helvetica", fontSize=9.5, leading=13.5,
-        wordWrap="CJK" if lang == "zh" else None,
-    )  # fmt: skip
-    lines = [Paragraph(html.escape(line), style) if line.strip() else Spacer(1, 6) for line in text.splitlines()]
+    plain, bold = ("STSong-Light", "STSong-Light") if lang == "zh" else ("Helvetica", "Helvetica-Bold")
+    words = {"wordWrap": "CJK"} if lang == "zh" else {}
+    line = ParagraphStyle("line", fontName=plain, fontSize=9.5, leading=13.5, spaceAfter=2, **words)
+    heading = ParagraphStyle("heading", line, fontName=bold, fontSize=11, leading=15, spaceBefore=9, keepWithNext=1)
+    title = ParagraphStyle("title", heading, fontSize=13, leading=18)
+    page = [Paragraph(html.escape(told.title), title)]
+    for section in told.sections:
+        page.append(Paragraph(html.escape(section.heading), heading))
+        page += [Paragraph(html.escape(text), line) for text in section.lines]
     kept = io.BytesIO()
-    SimpleDocTemplate(kept, pagesize=A4, title=text.splitlines()[0], invariant=1).build(lines)
+    SimpleDocTemplate(kept, pagesize=A4, title=told.title, invariant=1).build(page)
     return kept.getvalue()
 
 
