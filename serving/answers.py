@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from scoring.features.builder import FeatureFrame
 from scoring.ledger.decision_record import reasons
 from scoring.ledger.record import StoredRecord, instant_text
 from scoring.scores.bundle import EXPLAINED
-from scoring.scores.scores import Scores
+from scoring.scores.scores import ScoreColumns, Scores
 
 DECISION_FIELDS: Final = (
     "decision_id", "account_id", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
@@ -22,18 +25,26 @@ def score_rows(scores: Scores) -> list[dict[str, Any]]:
     table = scores.table
     columns = {name: table[name].tolist() for name in table.columns if name != "as_of"}
     columns["as_of"] = [scores.frame.as_of.isoformat()] * len(table)
-    columns["explained"] = _explained(scores) if scores.contributions else [None] * len(table)
+    columns["explained"] = _explained(scores, scores.frame.values) if scores.contributions else [None] * len(table)
     return _rows(columns)
 
 
-def _explained(scores: Scores) -> list[dict[str, Any]]:
+def column_rows(scores: ScoreColumns, frame: FeatureFrame) -> list[dict[str, Any]]:
+    """The same objects as `score_rows` from scores that came as arrays."""
+    columns = {name: column.tolist() for name, column in scores.columns.items() if name != "as_of"}
+    columns["as_of"] = [frame.as_of.isoformat()] * len(frame.values)
+    columns["explained"] = _explained(scores, frame.values)
+    return _rows(columns)
+
+
+def _explained(scores: Scores | ScoreColumns, values: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
     by_score = {}
     for name in EXPLAINED:
         parts = scores.contributions[name]
         columns = {
             "margin": scores.margins[name].tolist(),
             "expected_margin": parts[:, -1].tolist(),
-            "reasons": reasons(parts, scores.frame.values).to_pylist(),
+            "reasons": reasons(parts, values).to_pylist(),
         }
         by_score[name] = _rows(columns)
     return _rows(by_score)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, pick
@@ -23,13 +24,14 @@ from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.log_odds import probability
+from scoring.scores.outcomes import OUTCOMES, outcome_columns
 from scoring.scores.pins import Pin
-from scoring.scores.scores import Scores
+from scoring.scores.scores import POSITIONS_READ, ScoreColumns, Scores, score_columns
 from serving.answers import decision_rows
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
-from serving.degraded import score_or_card
+from serving.degraded import CANNOT_SCORE, score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
 from serving.live_prices import LivePrices, plan_prices, prices_now
 from serving.settings import REFUSE, Limits
@@ -39,6 +41,7 @@ from serving.today import Today
 from serving.wire import AccountsRequest
 
 Loaded = TypeVar("Loaded")
+_NO_POSITIONS: Final = pd.DataFrame()
 
 
 class StaleDataError(ScoringError):
@@ -57,6 +60,14 @@ class Day:
     frame: FeatureFrame
     row_of: Mapping[str, int]
     policy: Policy | ScoringError
+
+    @cached_property
+    def read_by_scores(self) -> dict[str, npt.NDArray[Any]]:
+        """The positions that scores read, as arrays: no frame is made for a request of a few accounts."""
+        return {
+            name: self.frame.positions[name].to_numpy(dtype=object if name == "account_id" else None)
+            for name in POSITIONS_READ
+        }
 
     def customer_of(self, account_id: str) -> str:
         """The customer of an account of the portfolio that can be scored."""
@@ -184,6 +195,24 @@ class Desk:
             name: probability(bundle.calibrated_margin(model, bundle.margin(model, values)))
             for name, model in margins.items()
         }
+
+    def quick_scores(self, asked: AccountsRequest) -> tuple[ScoreColumns, FeatureFrame] | None:
+        """What `scored` gives for stored accounts of the plan's day, bit by bit, without frames; None where that cannot be."""
+        day, bundle = there(self.day), self.bundle()
+        rows = np.array([day.row_of.get(account_id, -1) for account_id in asked.account_ids or ()], dtype=np.int64)
+        if (rows < 0).any() or not self.is_quick(asked) or self.changed(asked):
+            return None
+        values = day.frame.values[rows]
+        positions = {name: column[rows] for name, column in day.read_by_scores.items()}
+        try:
+            found = score_columns(bundle, values, positions, day.frame.as_of)
+        except CANNOT_SCORE:
+            return None  # the longer way says why, or asks the scorecard
+        if any(name in bundle.boosters for name in OUTCOMES):
+            frame = day.frame.take(rows)
+            found.columns.update(outcome_columns(bundle, frame))
+            return found, frame
+        return found, FeatureFrame(day.frame.as_of, _NO_POSITIONS, values)
 
     def age_days(self, now: datetime) -> int:
         """Days since the portfolio was extracted."""
