@@ -24,7 +24,7 @@ from training.narrowing import training_snapshots
 from training.outcomes import fit_outcomes, outcomes_page
 from training.recipe import Recipe, read_recipe
 from training.reporting import Pieces, Trained, report_training
-from training.rotation import rotate, without_test_customers
+from training.rotation import rotate, turns_of, without_test_customers
 from training.snapshots import default_days, snapshot, split_days
 
 __all__ = ["Trained", "code_version", "refuse_forbidden_features", "train"]
@@ -89,7 +89,8 @@ def train(
     further = fit_outcomes(
         portfolio, [*train_days, test_day], ways, overdue={one.frame.as_of: one.frame for one in (*seen, tested)}
     )
-    progress(f"{ways.split['rotations']} turns with other customers held out")
+    n_turns = len(turns_of(ways, sum(len(one.frame) for one in seen)))
+    progress(f"{n_turns} turns with other customers held out")
     turns = rotate(seen, tested, ways, threads=threads)
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         place = Path(scratch) / "bundle"
