@@ -86,7 +86,7 @@ def test_waiting_and_a_pause_are_told_with_their_days():
     paused = record(
         timing=TIMING
         | {"hold": "grace_hold", "held_until": "2025-05-20", "contact_on": None, "from_hour": None, "until_hour": None},
-        grace={"circumstance": "illness", "expires_on": "2025-05-20", "evidence_ref": "E-1"},
+        grace={"circumstance": "illness", "expires_on": "2025-05-20", "has_evidence": True},
     )
 
     assert "day 10 of the month" in lines(waiting, "collector")["when"][0]

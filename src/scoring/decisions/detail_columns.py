@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from scoring.decisions.account_events import day_texts
@@ -47,7 +48,9 @@ def detail_columns(details: TreatmentDetails, rows: slice) -> dict[str, Any]:
     grace = {
         "circumstance": _text(when.grace.kinds[rows]),
         "expires_on": _text(table["grace_until"]),
-        "evidence_ref": _text(when.grace.evidence_refs[rows]),
+        "has_evidence": pa.array(
+            pd.notna(when.grace.evidence_refs[rows])
+        ),  # never the reference itself: a record is for ever
     }
     return {
         "timing": timing,

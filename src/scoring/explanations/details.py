@@ -96,9 +96,7 @@ def file_lines(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
                 yield wording.say(f"file.{outcome}", tests=wording.listed(named))
     if grace is not None:
         kind = wording.name("circumstance", grace["circumstance"])
-        yield wording.say(
-            "file.grace", kind=kind, day=_day(grace["expires_on"], wording), evidence=grace["evidence_ref"]
-        )
+        yield wording.say("file.grace", kind=kind, day=_day(grace["expires_on"], wording))
     if legal is not None:
         yield wording.say("file.legal", share=percent(legal["completeness"]))
         lacking = [wording.name("legal_item", item) for item, said in legal["evidence"].items() if said != "true"]
