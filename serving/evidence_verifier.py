@@ -7,6 +7,8 @@ of the ledger. Give --root the root that you kept yourself (or had published): t
 --public-key the key that you trust: then the signature is checked too, by `openssl` where it is installed.
 """
 
+from __future__ import annotations
+
 import argparse
 import base64
 import hashlib
@@ -15,19 +17,20 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from typing import Any
 
 
-def sha256(data):
+def sha256(data: bytes) -> bytes:
     """The hash of some bytes."""
     return hashlib.sha256(data).digest()
 
 
-def compact(value):
+def compact(value: Any) -> bytes:
     """Canonical JSON of texts, whole numbers and nulls (RFC 8785)."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
-def root_from(leaf, place, size, path):
+def root_from(leaf: bytes, place: int, size: int, path: list[bytes]) -> bytes | None:
     """The root that an inclusion proof leads to (RFC 9162, 2.1.3.2), or None where it does not fit the size."""
     own, last, seen = place, size - 1, leaf
     for other in path:
@@ -43,9 +46,9 @@ def root_from(leaf, place, size, path):
     return seen if last == 0 else None
 
 
-def problems_of(bundle, trusted_root=None, trusted_key=None):
+def problems_of(bundle: str, trusted_root: str | None = None, trusted_key: str | None = None) -> list[str]:
     """Everything that is wrong with a bundle; an empty list when it is sound."""
-    wrong = []
+    wrong: list[str] = []
     with zipfile.ZipFile(bundle) as files:
         names = set(files.namelist())
         manifest = json.loads(files.read("manifest.json"))
@@ -65,7 +68,7 @@ def problems_of(bundle, trusted_root=None, trusted_key=None):
     return wrong
 
 
-def chain_problems(body, proof):
+def chain_problems(body: bytes | None, proof: dict[str, Any]) -> list[str]:
     """Whether the record's text gives its hashes, and they lead to the root; a bundle for a customer holds the hash only."""
     columns = proof["columns"]
     body_hash = bytes.fromhex(proof["body_hash"]) if body is None else sha256(body)
@@ -79,7 +82,7 @@ def chain_problems(body, proof):
     return [] if root is not None and root.hex() == proof["root"] else ["the record is not under the root"]
 
 
-def head_problems(proof, trusted_root, trusted_key):
+def head_problems(proof: dict[str, Any], trusted_root: str | None, trusted_key: str | None) -> list[str]:
     """Whether the root is the one that is trusted, and the signature the trusted key's."""
     wrong = []
     if trusted_root is not None and proof["root"] != trusted_root.lower():
@@ -95,7 +98,7 @@ def head_problems(proof, trusted_root, trusted_key):
     return wrong
 
 
-def is_signed(head, key_file):
+def is_signed(head: dict[str, Any], key_file: str) -> bool:
     """Whether an Ed25519 signature is good, as `openssl` sees it."""
     message = compact({name: value for name, value in head.items() if name != "signature"})
     with tempfile.NamedTemporaryFile() as text, tempfile.NamedTemporaryFile() as signature:
@@ -108,7 +111,7 @@ def is_signed(head, key_file):
     return done.returncode == 0
 
 
-def main():
+def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")

@@ -58,7 +58,10 @@ def test_the_lock_file_names_no_index_and_pins_every_line_with_a_hash() -> None:
 
 def test_every_declared_dependency_has_a_floor_or_a_ceiling() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    declared = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     own_extras = f"{project['name']}["
 
     assert [name for name in declared if not re.search(r"[<>=]", name) and not name.startswith(own_extras)] == []
