@@ -226,7 +226,9 @@ class LearnedEffects:
             Channel(name): ChannelShift(**{**entry, "shift": _shift_from_json(entry["shift"])})
             for name, entry in raw["channels"].items()
         }
-        channels: dict[Channel, ChannelShift] = {channel: read[channel] for channel in CONTACT_CHANNELS if channel in read}
+        channels: dict[Channel, ChannelShift] = {
+            channel: read[channel] for channel in CONTACT_CHANNELS if channel in read
+        }
         return cls(_shift_from_json(raw["none"]), channels, dict(raw["facts"]))
 
 
