@@ -60,9 +60,11 @@ def tamper(place: str, change: Callable[[Execute], object]) -> None:
         guards = file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in guards:
             file.execute(f"DROP TRIGGER {name}")
-        change(lambda statement, values=(): file.execute(statement, values).fetchall())
-        for _, text in guards:
-            file.execute(text)
+        try:
+            change(lambda statement, values=(): file.execute(statement, values).fetchall())
+        finally:
+            for _, text in guards:
+                file.execute(text)
 
 
 def contents(place: str) -> dict[str, list[tuple[Any, ...]]]:
