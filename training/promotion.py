@@ -1,4 +1,7 @@
-"""`scoring promote`: gates first, then the bundle is exported to files with its card, and the champion pin is written."""
+"""`scoring promote`: gates first, then the bundle is exported to files with its card, and the pin is written.
+
+A challenger decides nothing: its gates are looked at, told and kept in its pin, and refuse nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any, Final
 
 from scoring.errors import BadRequestError, GateError, NotReadyError
 from scoring.scores.bundle import load_bundle
-from scoring.scores.pins import Pin, read_pin, write_pin
+from scoring.scores.pins import CHALLENGER, CHAMPION, Pin, read_pin, retire_challenger, write_pin
 from training import tracking
 from training.gates import GateFinding, gate_findings
 
@@ -30,8 +33,16 @@ class Promoted:
     card: Path | None = None
 
 
-def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, despite: str | None = None) -> Promoted:
-    """Make a registered bundle the champion.
+def promote(
+    version: str,
+    *,
+    home: Path,
+    approver: str,
+    promoted_at: datetime,
+    despite: str | None = None,
+    as_challenger: bool = False,
+) -> Promoted:
+    """Make a registered bundle the champion, or the challenger that the service scores in shadow.
 
     Parameters
     ----------
@@ -43,6 +54,8 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
         UTC.
     despite : str, optional
         Reason to promote over failed gates; recorded when a gate did fail.
+    as_challenger : bool
+        Try it beside the champion; failed gates are told and do not refuse it, because it decides nothing.
 
     Returns
     -------
@@ -52,6 +65,8 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
     ------
     GateError
         ``gates_failed``: lists every failed gate. Nothing was changed.
+    BadRequestError
+        ``bad_request``: nobody answers for it, or the champion would challenge itself.
     """
     if not approver.strip():
         raise BadRequestError(
@@ -59,18 +74,23 @@ def promote(version: str, *, home: Path, approver: str, promoted_at: datetime, d
         )
     registered = tracking.registered(home, version)
     try:
-        return _promoted(registered, home, approver.strip(), promoted_at, (despite or "").strip())
+        return _promoted(registered, home, approver.strip(), promoted_at, (despite or "").strip(), as_challenger)
     finally:
         shutil.rmtree(registered.folder.parent, ignore_errors=True)
 
 
 def _promoted(
-    registered: tracking.Registered, home: Path, approver: str, promoted_at: datetime, despite: str
+    registered: tracking.Registered,
+    home: Path,
+    approver: str,
+    promoted_at: datetime,
+    despite: str,
+    as_challenger: bool,
 ) -> Promoted:
     facts = tracking.artifact(registered.run_id, FACTS) or {}
     findings = [*gate_findings(registered.figures), *circumstances(facts, _champion_id(home), approver)]
     failed = [finding for finding in findings if finding.severity == "error"]
-    if failed and not despite:
+    if failed and not despite and not as_challenger:
         listed = " ".join(f"[{finding.gate}] {finding.message}" for finding in failed)
         raise GateError(
             f"Bundle version {registered.version} did not pass {len(failed)} gate(s), so it was not promoted. {listed} Retrain, or "
@@ -80,6 +100,12 @@ def _promoted(
             expected="no failed gate",
         )
     bundle = load_bundle(registered.folder)
+    if as_challenger and bundle.bundle_id == _champion_id(home):
+        raise BadRequestError(
+            f"Version {registered.version} is the champion already, and would be compared with itself. Name another version.",
+            field="version",
+            got=registered.version,
+        )
     place = home / "bundles" / bundle.bundle_id[:16]
     _export(registered.folder, place)
     pin = Pin(
@@ -93,6 +119,9 @@ def _promoted(
         findings=tuple(f"{finding.severity}: {finding.message}" for finding in findings),
     )
     card = _export_card(pin, findings, place.with_name(place.name + CARD_SUFFIX))
+    if as_challenger:
+        write_pin(home, pin, CHALLENGER)
+        return Promoted(pin, findings, card)
     tracking.mark_champion(
         home,
         registered.version,
@@ -104,6 +133,8 @@ def _promoted(
         },
     )
     write_pin(home, pin)
+    if _pinned_id(home, CHALLENGER) == pin.bundle_id:
+        retire_challenger(home)
     return Promoted(pin, findings, card)
 
 
@@ -138,8 +169,12 @@ def circumstances(facts: dict[str, Any], champion_id: str, approver: str) -> lis
 
 
 def _champion_id(home: Path) -> str:
+    return _pinned_id(home, CHAMPION)
+
+
+def _pinned_id(home: Path, name: str) -> str:
     try:
-        return read_pin(home).bundle_id
+        return read_pin(home, name).bundle_id
     except NotReadyError:
         return ""
 

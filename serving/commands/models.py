@@ -1,4 +1,4 @@
-"""Commands over models: train, promote, evaluate."""
+"""Commands over models: train, promote, challenger, evaluate."""
 
 from __future__ import annotations
 
@@ -66,25 +66,35 @@ def train(folder: Path, recipe: Path | None, as_of: tuple[date, ...], operator: 
 @click.argument("version")
 @click.option("--approver", required=True, help="Who answers for it.")
 @click.option("--despite", help="Reason to promote over failed gates; it is recorded.")
+@click.option(
+    "--as", "role", type=click.Choice(["champion", "challenger"]), default="champion", show_default=True,
+    help="A challenger is scored in shadow and decides nothing.",
+)  # fmt: skip
 @AS_JSON
-def promote(version: str, approver: str, despite: str | None, as_json: bool) -> None:
+def promote(version: str, approver: str, despite: str | None, role: str, as_json: bool) -> None:
     """Make a registered bundle the champion. VERSION is a number, or `challenger` for the newest.
 
-    Failed gates refuse it (exit 1) unless a reason is given.
+    Failed gates refuse it (exit 1) unless a reason is given; a challenger's gates are told and refuse nothing.
 
     \b
     Example: scoring promote challenger --approver "Li Wei"
     """
     settings = read_settings()
     done = pipeline("promote")(
-        version, home=settings.home, approver=approver, promoted_at=datetime.now(UTC), despite=despite
+        version,
+        home=settings.home,
+        approver=approver,
+        promoted_at=datetime.now(UTC),
+        despite=despite,
+        as_challenger=role == "challenger",
     )
     facts = {
+        "role": role,
         "version": done.pin.version, "bundle_id": done.pin.bundle_id, "folder": str(settings.home / "bundles" / done.pin.folder),
         "approver": done.pin.approver, "approved_at": done.pin.approved_at, "findings": list(done.pin.findings),
         "card": None if done.card is None else str(done.card),
     }  # fmt: skip
-    lines = [f"Version {done.pin.version} is champion: {facts['folder']}", *done.pin.findings]
+    lines = [f"Version {done.pin.version} is {role}: {facts['folder']}", *done.pin.findings]
     lines += [] if done.card is None else [f"Model card, validation report and approval: {done.card}"]
     tell(facts, as_json, lines)
 
