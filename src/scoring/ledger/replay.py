@@ -182,8 +182,8 @@ def _whole_plan(
         yield from _refused(records, "it was recorded before inputs were kept for replay")
         return
     capacity = {Channel(name): Capacity.from_stated(limits) for name, limits in batch.meta["capacity"].items()}
-    tables = tables_of(_versions(bodies[0]))
-    strategy = _strategy_of(batch, bodies[0], tables)
+    tables = tables_of(table_versions(bodies[0]))
+    strategy = strategy_of(batch, bodies[0], tables)
 
     def decided(scores: Scores, bundle: Bundle) -> Plan:
         return decide(
@@ -197,12 +197,12 @@ def _whole_plan(
     yield from found
 
 
-def _versions(body: Mapping[str, Any]) -> dict[str, str]:
+def table_versions(body: Mapping[str, Any]) -> dict[str, str]:
     """The reference tables that decided, by name and hash, as far as the record states them."""
     return {name: body["policy"][name] for name in TABLES if name in body["policy"]}
 
 
-def _strategy_of(batch: StoredBatch | None, body: Mapping[str, Any], tables: Mapping[str, str]) -> Strategy:
+def strategy_of(batch: StoredBatch | None, body: Mapping[str, Any], tables: Mapping[str, str]) -> Strategy:
     """The strategy that decided: the archived one, the one that its plan recorded, or the house's."""
     text = tables.get("strategy", None if batch is None else batch.meta.get("strategy_text"))
     recorded = None if text is None else strategy_from(text)
@@ -217,8 +217,8 @@ def _each_alone(
         if "at_prices" not in body:
             yield from _refused([record], "it was recorded before its prices were kept for replay")
             continue
-        tables = tables_of(_versions(body))
-        strategy = _strategy_of(ledger.batch(body["at_prices"].get("plan_run_id", "")), body, tables)
+        tables = tables_of(table_versions(body))
+        strategy = strategy_of(ledger.batch(body["at_prices"].get("plan_run_id", "")), body, tables)
         with in_force(tables):
             found = _recomputed(ledger, [record], [body], bundle_of, _at_prices(body, strategy), strategy, 1)
         yield from found
@@ -323,7 +323,7 @@ def _bodies_again(
 
 def _refuse_other_tables(body: Mapping[str, Any], strategy: Strategy) -> None:
     """Another version of a table would decide otherwise, so what is neither archived nor current is refused."""
-    recorded = _versions(body)
+    recorded = table_versions(body)
     now = {name: strategy.version if name == "strategy" else reference_version(name) for name in recorded}
     changed = sorted(name for name, seen in now.items() if recorded[name] != seen)
     if changed:
