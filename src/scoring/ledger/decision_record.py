@@ -31,7 +31,7 @@ from scoring.ledger.canonical import Fragment, canonical, canonical_column
 from scoring.ledger.replay_inputs import Refs, facts_columns, input_columns, timing_columns
 from scoring.scores.bundle import EXPLAINED, Bundle
 from scoring.scores.rank_reasons import RankExplainer, RankReasons
-from scoring.scores.scores import Scores, group_contributions, known_effects
+from scoring.scores.scores import MODELS, Scores, group_contributions, known_effects
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 SCHEMA: Final = "decision/1"
@@ -226,9 +226,10 @@ def _tree(
         },
         "model": {
             "bundle_id": bundle.bundle_id,
-            "effects": _effect_sources(bundle),
+            "effects": _effect_sources(bundle, scores),
             "recipe": bundle.manifest["recipe"],
             "reference_population": bundle.manifest["reference_population"],
+            **({} if scores.scored_by == MODELS else {"scored_by": scores.scored_by}),
         },
         "policy": {
             **shared.policy,
@@ -392,9 +393,10 @@ def _strictest(one: str, other: str) -> str:
     return "".join(max(pair, key=".purb".index) for pair in zip(one, other, strict=True))
 
 
-def _effect_sources(bundle: Bundle) -> dict[str, str]:
+def _effect_sources(bundle: Bundle, scores: Scores) -> dict[str, str]:
     """Whether what a channel changes comes from the dated prior, from the log, or from both."""
-    effects = bundle.effects if "effects" in bundle.documents else known_effects()
+    is_learned = "effects" in bundle.documents and scores.scored_by == MODELS
+    effects = bundle.effects if is_learned else known_effects()
     return {} if effects is None else {str(channel): str(one.status) for channel, one in effects.channels.items()}
 
 

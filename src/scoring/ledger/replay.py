@@ -21,14 +21,16 @@ from scoring.decisions.live import decide_at_prices
 from scoring.decisions.plan import Plan, decide
 from scoring.decisions.strategy import Strategy, house_strategy, strategy_from, with_effects
 from scoring.errors import LedgerError, ScoringError
+from scoring.features.builder import FeatureFrame
 from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
 from scoring.ledger.record import StoredBatch, StoredRecord
 from scoring.ledger.replay_inputs import CUSTOMER, events_from, facts_from, frame_from, lawful_from, timing_from
 from scoring.ledger.store import Ledger
 from scoring.resources import in_force, reference_version
 from scoring.scores.bundle import Bundle
+from scoring.scores.card_scores import card_scores
 from scoring.scores.rank_reasons import rank_explainer
-from scoring.scores.scores import Scores, score
+from scoring.scores.scores import SCORECARD, Scores, score
 from scoring.vocabulary import Channel
 
 TAKEN_AS_GIVEN: Final[Mapping[str, str]] = {
@@ -303,7 +305,7 @@ def _bodies_again(
     first = bodies[0]
     bundle = with_effects(bundle_of(first["model"]["bundle_id"]), strategy)
     _refuse_other_tables(first, strategy)
-    scores = score(bundle, frame_from(bodies, accounts, customers), threads=threads)
+    scores = _scored_again(first, bundle, frame_from(bodies, accounts, customers), threads)
     plan = decided(scores, bundle).named_by(first["run_id"], ledger.refs)
     ranked = None
     if "product" in first["scores"]:
@@ -319,6 +321,13 @@ def _bodies_again(
         at_prices=first.get("at_prices"), facts=facts_from(bodies),
     )  # fmt: skip
     return (orjson.loads(text) for block in blocks for text in block["body"].to_pylist())
+
+
+def _scored_again(body: Mapping[str, Any], bundle: Bundle, frame: FeatureFrame, threads: int) -> Scores:
+    """Scores by what scored then: the models, or the scorecard that stood in for them."""
+    if body["model"].get("scored_by") == SCORECARD:
+        return card_scores(bundle, frame)
+    return score(bundle, frame, threads=threads)
 
 
 def _refuse_other_tables(body: Mapping[str, Any], strategy: Strategy) -> None:

@@ -21,7 +21,7 @@ from scoring.features.builder import FeatureFrame
 from scoring.features.registry import FEATURES
 from scoring.resources import reference_text
 from scoring.scores import effects
-from scoring.scores.bundle import EXPLAINED, Bundle
+from scoring.scores.bundle import EXPLAINED, MODEL_NAMES, Bundle
 from scoring.scores.contributions import assert_additive, explained
 from scoring.scores.evidence import (
     EVIDENCE_FEATURES,
@@ -33,7 +33,7 @@ from scoring.scores.evidence import (
 )
 from scoring.scores.intervals import UNKNOWN
 from scoring.scores.log_odds import probability
-from scoring.scores.outcomes import outcome_columns
+from scoring.scores.outcomes import HOLDS, outcome_chances, outcome_models
 from scoring.scores.payable import payable_shares
 from scoring.scores.segments import segments
 from scoring.vocabulary import BUCKET_FIRST_DPD, CONTACT_CHANNELS, Bucket, Channel
@@ -56,7 +56,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[Any]
-POSITIONS_READ: Final = ("account_id", "dpd", "past_due_cents", "cure_amount_cents")
+MODELS: Final = "models"
+SCORECARD: Final = "scorecard"
+POSITIONS_READ: Final = ("account_id", "dpd", "past_due_cents", "cure_amount_cents", *HOLDS)
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,15 @@ class Scores:
         Log-odds of the explained models, before calibration.
     contributions : dict of str to array (n_accounts, n_features + 1)
         Exact Shapley values on the margin scale, last column the expected margin; empty when not asked for.
+    scored_by : str
+        `MODELS`, or `SCORECARD` where it stood in for them (`scoring.scores.card_scores`).
     """
 
     frame: FeatureFrame
     table: pd.DataFrame
     margins: dict[str, Floats]
     contributions: dict[str, Floats]
+    scored_by: str = MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +161,7 @@ def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = Tru
     scored = score_columns(
         bundle, frame.values, positions, frame.as_of, with_contributions=with_contributions, threads=threads
     )
-    table = pd.DataFrame(scored.columns)
-    for name, column in outcome_columns(bundle, frame, threads=threads).items():
-        table[name] = column
-    return Scores(frame, table, scored.margins, scored.contributions)
+    return Scores(frame, pd.DataFrame(scored.columns), scored.margins, scored.contributions)
 
 
 def score_columns(
@@ -169,6 +171,7 @@ def score_columns(
     as_of: date,
     *,
     with_contributions: bool = True,
+    with_outcomes: bool = True,
     threads: int = 1,
 ) -> ScoreColumns:
     """Score accounts given as arrays: what `score` does, without a frame, for requests of a few accounts.
@@ -178,8 +181,10 @@ def score_columns(
     bundle : Bundle
     values : array (n_accounts, n_features), float32
     positions : mapping of str to array (n_accounts,)
-        ``account_id``, ``dpd``, ``past_due_cents``, ``cure_amount_cents``.
+        `POSITIONS_READ`.
     as_of : date
+    with_outcomes : bool
+        Also the bundle's further probabilities.
     with_contributions, threads
         As `score`.
 
@@ -193,7 +198,9 @@ def score_columns(
     ContributionsError
         As `score`.
     """
-    margins = {name: bundle.margin(name, values) for name in EXPLAINED}
+    further = outcome_models(bundle) if with_outcomes else ()
+    raw = bundle.margins((*MODEL_NAMES, *further), values, threads=threads)
+    margins = {name: raw[name] for name in EXPLAINED}
     parts: dict[str, Floats] = {}
     if with_contributions:
         for name in EXPLAINED:
@@ -212,9 +219,10 @@ def score_columns(
     }
     willingness = bundle.calibrated_margin("willingness", margins["willingness"])
     columns |= _willingness(bundle, values, willingness)
-    columns |= _ability(bundle, values, margins["ability"], positions["cure_amount_cents"].astype(np.float64))
+    columns |= _ability(bundle, raw, positions["cure_amount_cents"].astype(np.float64))
     columns |= _evidence_and_segment(bundle, values, willingness, columns)
     columns["expected_cents"] = _expected_cents(bundle, columns)
+    columns |= outcome_chances({name: raw[name] for name in further}, positions)
     return ScoreColumns(columns, margins, parts)
 
 
@@ -257,17 +265,13 @@ def log_odds(share: Floats) -> Floats:
     return np.asarray((np.log(padded) - np.log1p(-padded))[: len(share)])
 
 
-def _ability(bundle: Bundle, values: npt.NDArray[np.float32], margin: Floats, owed: Floats) -> dict[str, Column]:
+def _ability(bundle: Bundle, raw: Mapping[str, Floats], owed: Floats) -> dict[str, Column]:
     """Expected share of the cure amount, chance of all of it, and the payable amount, each given a payment."""
-    calibrated = bundle.calibrated_margin("ability", margin)
+    calibrated = bundle.calibrated_margin("ability", raw["ability"])
     ability = probability(calibrated)
     below, above = bundle.intervals.get("ability", UNKNOWN).around(calibrated)
-    full = probability(bundle.calibrated_margin("full_payment", bundle.margin("full_payment", values)))
-    low, mid, high = payable_shares(
-        bundle.payable_bands,
-        full,
-        *(bundle.margin(name, values) for name in ("share_low", "share_mid", "share_high")),
-    )
+    full = probability(bundle.calibrated_margin("full_payment", raw["full_payment"]))
+    low, mid, high = payable_shares(bundle.payable_bands, full, raw["share_low"], raw["share_mid"], raw["share_high"])
     return {
         "ability": ability,
         "ability_low": np.minimum(below, ability),
