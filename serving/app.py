@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final, TypeVar
 import orjson
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 import scoring
 from scoring.errors import BadRequestError, ScoringError
+from scoring.features.builder import FeatureFrame
+from scoring.scores.scores import ScoreColumns
 from serving import shapes, wire
 from serving.admission import Admission
 from serving.answers import column_rows, score_rows
@@ -22,14 +24,16 @@ from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
 from serving.desk import Desk
 from serving.edge import Edge, retry_headers, status_of
+from serving.inline_accounts import has_few_rows
 from serving.live_queue import page
 from serving.meters import CONTENT_TYPE, Meters
-from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies
+from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies, plain_answers
 from serving.review_routes import add_review
 
 FEW: Final = 32
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
 Answer = TypeVar("Answer")
+Quick = tuple[ScoreColumns, FeatureFrame]
 RecordId = Annotated[str, Path(max_length=200)]
 
 
@@ -87,7 +91,12 @@ def put_in_use(app: FastAPI, desk: Desk) -> None:
 
 
 def _add_probes(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["operation"], summary="Whether the process is alive")
+    @app.get(
+        "/healthz",
+        tags=["operation"],
+        summary="Whether the process is alive",
+        responses=answers(shapes.AliveAnswer),
+    )
     async def healthz() -> Response:
         return _json({"alive": True})
 
@@ -108,7 +117,13 @@ def _add_probes(app: FastAPI) -> None:
             request.scope["refusal_code"] = error.code
             return _json(error.as_dict(), 503)
 
-    @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Counters for Prometheus",
+        response_class=PlainTextResponse,
+        responses=plain_answers("Counters, in the text format of Prometheus."),
+    )
     async def metrics(request: Request) -> Response:
         desk = getattr(request.app.state, "desk", None)
         if isinstance(desk, Desk) and not isinstance(desk.day, ScoringError):
@@ -143,8 +158,9 @@ def _add_questions(app: FastAPI) -> None:
         quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW and not desk.changed(asked)
         now = request.app.state.clock()
         meters = request.app.state.meters
-        if quick:
-            content = _score(desk, asked, now, meters)
+        found = desk.inline_scores(asked) if has_few_rows(asked) else None
+        if quick or found is not None:
+            content = _score(desk, asked, now, meters, found)
         else:
             content = await threads_of(request).run(_score, desk, asked, now, meters)
         return Response(content, media_type="application/json")
@@ -178,9 +194,11 @@ def _add_questions(app: FastAPI) -> None:
         return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
-def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters) -> bytes:
+def _score(
+    desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters, found_already: Quick | None = None
+) -> bytes:
     flags = _flags(desk, asked, now)
-    quick = desk.quick_scores(asked) if desk.is_quick(asked) else None
+    quick = found_already or (desk.quick_scores(asked) if desk.is_quick(asked) else desk.inline_scores(asked))
     if quick is not None:
         found, as_of, degraded = column_rows(*quick), quick[1].as_of, False
     else:

@@ -18,13 +18,13 @@ import pandas as pd
 
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, pick
+from scoring.features.one_account.builder import frame_of
 from scoring.ledger.record import StoredRecord
 from scoring.ledger.replay import BundleOf, TablesOf
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.log_odds import probability
-from scoring.scores.outcomes import OUTCOMES, outcome_columns
 from scoring.scores.pins import Pin
 from scoring.scores.scores import POSITIONS_READ, ScoreColumns, Scores, score_columns
 from serving.answers import decision_rows
@@ -33,6 +33,7 @@ from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
 from serving.degraded import CANNOT_SCORE, score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
+from serving.inline_accounts import inline_columns
 from serving.live_prices import LivePrices, plan_prices, prices_now
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
@@ -208,11 +209,26 @@ class Desk:
             found = score_columns(bundle, values, positions, day.frame.as_of)
         except CANNOT_SCORE:
             return None  # the longer way says why, or asks the scorecard
+        return found, FeatureFrame(day.frame.as_of, _NO_POSITIONS, values)
+
+    def inline_scores(self, asked: AccountsRequest) -> tuple[ScoreColumns, FeatureFrame] | None:
+        """What `scored` gives for histories in the request, bit by bit, without SQL; None where that cannot be."""
+        bundle = self.bundle()
+        if asked.accounts is None or asked.as_of is None:
+            return None
+        columns = inline_columns(asked.accounts, asked.as_of, bundle.manifest["currency"])
+        if columns is None:
+            return None  # the longer way says what is wrong
+        values, positions = columns
+        try:
+            found = score_columns(bundle, values, positions, asked.as_of)
+        except CANNOT_SCORE:
+            return None
         if any(name in bundle.boosters for name in OUTCOMES):
-            frame = day.frame.take(rows)
+            frame = frame_of(values, positions, asked.as_of)
             found.columns.update(outcome_columns(bundle, frame))
             return found, frame
-        return found, FeatureFrame(day.frame.as_of, _NO_POSITIONS, values)
+        return found, FeatureFrame(asked.as_of, _NO_POSITIONS, values)
 
     def age_days(self, now: datetime) -> int:
         """Days since the portfolio was extracted."""

@@ -28,7 +28,7 @@ from scoring.portfolio.reading import Portfolio
 
 _MARKER: Final = date(1901, 2, 3)
 _MIN_DPD_MARKER: Final = 19010203
-_FAR_BACK: Final = date(1990, 1, 1)
+FAR_BACK: Final = date(1990, 1, 1)
 LONG_WINDOW: Final = re.compile(r"_(180|365)d$")
 FIRST_STATEMENT_WITHIN_DAYS: Final = 62
 """A first statement this soon after the opening means that none before it is missing."""
@@ -309,7 +309,7 @@ def pick(frame: FeatureFrame, account_ids: tuple[str, ...], known_ids: frozenset
 def refuse_as_of(portfolio: Portfolio, as_of: date) -> None:
     """Refuse a day that the data cannot answer for: before the first statement, or after the extract."""
     first = portfolio.connection.execute("SELECT min(statement_on) FROM statements").fetchall()[0][0]
-    if first is None or as_of < max(first, _FAR_BACK):
+    if first is None or as_of < max(first, FAR_BACK):
         seen = "there is no statement at all" if first is None else f"the first statement is of {first}"
         raise AsOfError(
             f"as_of {as_of} lies before the data: {seen}. Choose a later day or load earlier statements.",

@@ -58,7 +58,7 @@ def _array(contract: TableContract, name: str, values: Sequence[Any]) -> pa.Arra
     column = contract.columns.get(name)
     if column is None:
         return pa.array([None] * len(values), pa.string())
-    arrow_type, read, _ = _READERS[column.type]
+    arrow_type, read, _ = READERS[column.type]
     converted = []
     for place, value in enumerate(values):
         try:
@@ -72,7 +72,7 @@ def _wrong(table: str, column: Column, place: int, value: Any) -> PortfolioError
     shown = shape_of(value)
     return PortfolioError(
         f"Table {table}, column {column.name}, row {place}: {shown} is not {column.type}; expected "
-        f"{_READERS[column.type][2]}.",
+        f"{READERS[column.type][2]}.",
         field=f"{table}.{column.name}",
         got=shown,
         expected=column.type,
@@ -126,7 +126,7 @@ def _truth(value: Any) -> bool:
     return value
 
 
-_READERS: Final[Mapping[str, tuple[pa.DataType, Callable[[Any], Any], str]]] = {
+READERS: Final[Mapping[str, tuple[pa.DataType, Callable[[Any], Any], str]]] = {
     "string": (pa.string(), _text, "text"),
     "date": (pa.date32(), _day, "a day as 2025-03-31"),
     "timestamp": (pa.timestamp("us"), _instant, "an instant as 2025-03-31T09:30:00Z"),
