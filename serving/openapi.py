@@ -16,6 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from scoring.portfolio.reading import SMALLEST
+from serving.once import LONGEST_KEY
 from serving.shapes import ErrorAnswer, ExplanationAnswer
 from serving.wire import AccountsRequest, CustomerRequest, OutcomesRequest, OverrideRequest, PermitRequest
 
@@ -59,6 +60,14 @@ Every refusal has one shape: `code`, `message`, `field`, `got`, `expected`. Unti
 made, questions are refused with 409 and `/readyz` says why with 503. Every route but
 `/healthz` needs a key (`Authorization: Bearer KEY`) as soon as one was made; before, the service answers its own
 machine only. `Idempotency-Key` on a POST gives the same answer to the same request."""
+ONCE: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request under the same key is done once, and gets the same answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+    "example": "7f6c1c1e-0b0e-4d3a-9a53-0c4f9a3f3a11",
+}
 _COMPONENTS: Final = "#/components/schemas/{model}"
 
 
@@ -86,13 +95,19 @@ def example_bodies() -> dict[str, Any]:
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """A body that the endpoint parses itself, for OpenAPI, with an example of its own."""
     known = {"schema": {"$ref": _COMPONENTS.format(model=model.__name__)}, "example": _examples()[model.__name__]}
-    return {"requestBody": {"required": True, "content": {"application/json": known}}}
+    return {"parameters": [ONCE], "requestBody": {"required": True, "content": {"application/json": known}}}
 
 
-def answers(model: type, refused: int | str = "4XX") -> dict[int | str, dict[str, Any]]:
-    """What an endpoint answers, for OpenAPI."""
+def answers(model: type, *more: int) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint answers, for OpenAPI; refusals may have further statuses."""
     answered = {"model": model, "content": {"application/json": {"example": example_answer(model)}}}
-    return {200: answered, refused: refusal_shape(), "5XX": refusal_shape()}
+    return {200: answered, **dict.fromkeys((*more, "4XX", "5XX"), refusal_shape())}
+
+
+def plain_answers(about: str) -> dict[int | str, dict[str, Any]]:
+    """Of a route that answers in plain text."""
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {200: {"description": about, "content": content}, "4XX": refusal_shape(), "5XX": refusal_shape()}
 
 
 def explanation_answers() -> dict[int | str, dict[str, Any]]:

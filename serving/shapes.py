@@ -255,6 +255,7 @@ class ReplayAnswer(Strict):
     differences: list[dict[str, Any]]
     refusal: str
     causes: list[str]
+    taken_as_given: list[str]
 
 
 class ExplanationAnswer(Strict):
@@ -283,6 +284,12 @@ class HistoryAnswer(Strict):
 
     account_id: str
     decisions: list[RecordAnswer]
+
+
+class AliveAnswer(Strict):
+    """The process is alive."""
+
+    alive: bool
 
 
 class ReadyAnswer(Strict):

@@ -51,7 +51,11 @@ def settings_of(home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    root = tmp_path_factory.mktemp("served")
+    return made_home(tmp_path_factory.mktemp("served"))
+
+
+def made_home(root: Path) -> Home:
+    """A portfolio, small models and a plan in a folder."""
     folder = simulate(root / "portfolio", accounts=600, seed=5, months=8)
     settings = settings_of(root / "home")
     write_champion(settings.home, read_portfolio(folder, threads=1))
