@@ -162,10 +162,9 @@ MUTATIONS: list[Callable[[Random, list[Row], TableContract], None]] = [
 
 
 def mutant(draw: Random, number: int) -> Tables:
-    """A clean history with one or two things changed."""
+    """A clean history with something changed in one or two tables."""
     tables = named(draw.choice(HISTORIES), number)
-    for _ in range(draw.choice((1, 1, 1, 2))):
-        table = draw.choice([name for name in SENT if tables[name]])
+    for table in draw.sample([name for name in SENT if tables[name]], draw.choice((1, 1, 1, 2))):
         draw.choice(MUTATIONS)(draw, tables[table], contracts()[table])
     return tables
 
