@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scoring.errors import BundleError
 from scoring.features.registry import FEATURE_NAMES
+from scoring.scores.effect_tables import effect_tables
 from scoring.scores.effects import (
     CONSTANT,
     MARGIN,
@@ -122,3 +123,36 @@ def test_effects_of_a_feature_that_this_code_does_not_compute_are_refused() -> N
 
     with pytest.raises(BundleError, match="mean_friend_dpd"):
         LearnedEffects.from_json(raw)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+def test_all_shifts_weighed_at_once_have_the_bits_of_each_by_itself(seed: int, n: int) -> None:
+    draw = np.random.default_rng(seed)
+    factors = [
+        Factor(name, kind, float(draw.normal()), float(draw.uniform(0.1, 9)), float(draw.integers(0, 2)))
+        for name in ("utilisation", "dpd", MARGIN)
+        for kind in ("line", "above")
+    ]
+    modifiers = [
+        CONSTANT,
+        *(
+            Modifier(str(k), tuple(factors[each] for each in draw.integers(0, len(factors), draw.integers(1, 3))))
+            for k in range(6)
+        ),
+    ]
+    shifts = []
+    for size in draw.integers(1, 6, 4):
+        chosen = tuple(modifiers[place] for place in draw.permutation(len(modifiers))[:size])
+        covariance = draw.normal(size=(size, size)) * (draw.random((size, size)) < 0.8)
+        shifts.append(Shift(chosen, tuple(draw.normal(size=size).tolist()), tuple(map(tuple, covariance.tolist()))))
+    values = draw.normal(0, 50, (n, len(FEATURE_NAMES))).astype(np.float32)
+    values[draw.random(values.shape) < 0.3] = np.nan
+    margin = draw.normal(0, 3, n)
+
+    amounts, errors = effect_tables(shifts).weigh(values, margin)
+
+    for place, shift in enumerate(shifts):
+        amount, error = shift.at(values, margin)
+        assert amounts[place].tobytes() == amount.tobytes()
+        assert errors[place].tobytes() == error.tobytes()

@@ -348,7 +348,8 @@ def bundle_with(**margins: float) -> Bundle:
     return cast(
         Bundle,
         SimpleNamespace(
-            boosters=dict.fromkeys(margins), margin=lambda name, values: np.full(len(values), margins[name])
+            boosters=dict.fromkeys(margins),
+            margins=lambda names, values, threads: {name: np.full(len(values), margins[name]) for name in names},
         ),
     )
 

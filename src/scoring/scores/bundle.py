@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from scoring.features.registry import FEATURE_NAMES
 from scoring.scores.calibration import SmoothMap, maps_from_json
 from scoring.scores.contributions import tables_where_possible, warm_up
 from scoring.scores.effects import LearnedEffects
+from scoring.scores.forest_tables import ForestTables, exact_forest_tables, predicted
 from scoring.scores.intervals import ReliabilityInterval, intervals_from_json
 from scoring.scores.leaf_tables import LeafTables
 from scoring.scores.payable import PayableBand, bands_from_json
@@ -86,6 +87,12 @@ class Bundle:
         return tables
 
     @cached_property
+    def forest(self) -> ForestTables:
+        """The models whose margins come from arrays, all in one call; the others are asked through LightGBM."""
+        none = np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
+        return exact_forest_tables(self.boosters, none if self.reference is None else self.reference)
+
+    @cached_property
     def effects(self) -> LearnedEffects | None:
         """What contacts change, as the log of decisions taught it; None where only the dated prior is known."""
         return LearnedEffects.from_json(self.documents["effects"]) if "effects" in self.documents else None
@@ -127,10 +134,15 @@ class Bundle:
 
     def margin(self, name: str, values: npt.NDArray[np.float32]) -> Floats:
         """Raw model output, one per row; bit-equal whatever else is in the batch."""
+        return self.margins((name,), values)[name]
+
+    def margins(self, names: Sequence[str], values: npt.NDArray[np.float32], *, threads: int = 1) -> dict[str, Floats]:
+        """Raw output of several models, each as LightGBM's ``predict(raw_score=True)`` gives it, to the bit."""
         if len(values) == 0:
-            return np.empty(0, dtype=np.float64)
-        raw = self.boosters[name].predict(values, raw_score=True, num_threads=1, validate_features=False)
-        return np.asarray(raw, dtype=np.float64)
+            return {name: np.empty(0, dtype=np.float64) for name in names}
+        tabled = [name for name in names if name in self.forest.names]
+        found = dict(zip(tabled, self.forest.margins(tabled, values, threads=threads), strict=True))
+        return {name: found[name] if name in found else predicted(self.boosters[name], values) for name in names}
 
 
 def write_bundle(

@@ -58,7 +58,7 @@ def contributions(tables: LeafTables, features: npt.ArrayLike, *, threads: int =
     scoring.errors.FeatureError: The feature array has shape (1, 2) but the model reads 1 feature a row. Give one row \
 per account and one column per feature, in the order of the feature list in the bundle.
     """
-    rows = _feature_rows(features, tables.n_features)
+    rows = feature_rows(features, tables.n_features)
     result = np.empty((len(rows), tables.n_features + 1))
     starts = range(0, len(rows), ROWS_PER_TASK)
     if threads <= 1 or len(starts) <= 1:
@@ -95,7 +95,7 @@ def contributions_reference(booster: lightgbm.Booster, features: npt.ArrayLike, 
     >>> contributions_reference(booster, [[12.0], [45.0]]).round(3).tolist()
     [[-0.194, -0.067], [0.207, -0.067]]
     """
-    rows = _feature_rows(features, booster.num_feature())
+    rows = feature_rows(features, booster.num_feature())
     if not len(rows):
         return np.empty((0, booster.num_feature() + 1))
     try:
@@ -192,7 +192,12 @@ def assert_additive(contributions: Floats, margins: Floats, tolerance: float = 1
         )
 
 
-def _feature_rows(features: npt.ArrayLike, n_features: int) -> npt.NDArray[Any]:
+def feature_rows(features: npt.ArrayLike, n_features: int) -> npt.NDArray[Any]:
+    """Features as an array of rows, if it is one of as many columns as the model reads.
+
+    >>> feature_rows([[1.0, 2.0]], 2).shape
+    (1, 2)
+    """
     rows = np.asarray(features)
     if rows.ndim != 2 or rows.shape[1] != n_features:
         raise FeatureError(

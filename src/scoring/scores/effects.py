@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations_with_replacement
 from typing import Any, Final, Literal
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from scoring.errors import BundleError
 from scoring.features.registry import FEATURE_NAMES
+from scoring.scores.effect_tables import EffectTables, effect_tables
 from scoring.scores.log_odds import probability
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -179,6 +181,11 @@ class LearnedEffects:
     none: Shift
     channels: Mapping[Channel, ChannelShift]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tables(self) -> EffectTables:
+        """Every shift as arrays, that to no contact first."""
+        return effect_tables([self.none, *(learned.shift for learned in self.channels.values())])
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives the same effects back, to the bit.
@@ -342,23 +349,19 @@ def apply(effects: LearnedEffects, values: npt.NDArray[np.float32], margin_logge
     >>> apply(effects, np.zeros((1, len(FEATURE_NAMES)), np.float32), np.zeros(1)).w_none.tolist()
     [0.5]
     """
-    seen: dict[Modifier, Floats] = {}
-
-    def weighed(shift: Shift) -> tuple[Floats, Floats]:
-        for modifier in shift.modifiers:
-            if modifier not in seen:
-                seen[modifier] = modifier.value(values, margin_logged)
-        return shift.weigh([seen[modifier] for modifier in shift.modifiers], len(margin_logged))
-
-    margin = margin_logged + weighed(effects.none)[0]
-    w_none = probability(margin)
-    w, errors, sources = {}, {}, {}
-    for channel, learned in effects.channels.items():
-        amount, error = weighed(learned.shift)
-        w[channel] = probability(margin + amount)
-        errors[channel] = w[channel] * (1.0 - w[channel]) * error
-        sources[channel] = str(learned.status)
-    return Applied(w_none, w, errors, sources)
+    amounts, errors = effects.tables.weigh(values, margin_logged)
+    margins = np.empty(amounts.shape)
+    margins[0] = margin_logged + amounts[0]
+    margins[1:] = margins[0] + amounts[1:]
+    shares = probability(margins)
+    unsure = shares * (1.0 - shares) * errors
+    places = {channel: place for place, channel in enumerate(effects.channels, start=1)}
+    return Applied(
+        shares[0],
+        {channel: shares[place] for channel, place in places.items()},
+        {channel: unsure[place] for channel, place in places.items()},
+        {channel: str(learned.status) for channel, learned in effects.channels.items()},
+    )
 
 
 def _fields(entry: Any, leave_out: str = "") -> dict[str, Any]:

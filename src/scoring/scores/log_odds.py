@@ -20,6 +20,6 @@ def probability(margin: Floats) -> Floats:
     >>> float(probability(np.array([0.0]))[0])
     0.5
     """
-    padded = np.zeros(-(-max(len(margin), 1) // _LANES) * _LANES)
-    padded[: len(margin)] = margin
-    return np.asarray(1.0 / (1.0 + np.exp(-padded)))[: len(margin)]
+    padded = np.zeros(-(-max(margin.size, 1) // _LANES) * _LANES)
+    padded[: margin.size] = margin.reshape(-1)
+    return np.asarray(1.0 / (1.0 + np.exp(-padded)))[: margin.size].reshape(margin.shape)

@@ -7,11 +7,10 @@ outside a model's population has no value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from scoring.vocabulary import BUCKET_FIRST_DPD, Bucket, Channel
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
+HOLDS: Final = ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,23 @@ class Outcome:
 
     def population(self, frame: FeatureFrame) -> Booleans:
         """The accounts it speaks about: under no hold, and past due (or, for early warning, at most M1)."""
-        at = frame.positions
-        held = at["is_charged_off"] | at["is_deceased"] | at["is_disputed"] | at["is_on_kept_plan"]
-        inside = at["dpd"] < BUCKET_FIRST_DPD[Bucket.M2] if self.is_early else at["dpd"] >= BUCKET_FIRST_DPD[Bucket.M1]
-        return np.asarray(inside & ~held, dtype=bool)
+        return self.speaks_about({name: np.asarray(frame.positions[name]) for name in ("dpd", *HOLDS)})
+
+    def speaks_about(self, positions: Mapping[str, npt.NDArray[Any]]) -> Booleans:
+        """The same from ``dpd`` and holds given as arrays."""
+        dpd = positions["dpd"]
+        inside = dpd < BUCKET_FIRST_DPD[Bucket.M2] if self.is_early else dpd >= BUCKET_FIRST_DPD[Bucket.M1]
+        return np.asarray(inside & ~is_held(positions), dtype=bool)
+
+
+def is_held(positions: Mapping[str, npt.NDArray[Any]]) -> Booleans:
+    """Accounts under a hold.
+
+    >>> is_held({name: np.array([name == "is_disputed", False]) for name in HOLDS}).tolist()
+    [True, False]
+    """
+    charged_off, deceased, disputed, on_kept_plan = (positions[name] for name in HOLDS)
+    return np.asarray(charged_off | deceased | disputed | on_kept_plan, dtype=bool)
 
 
 def _plain(target: Floats) -> pd.DataFrame:
@@ -161,13 +174,46 @@ def outcome_columns(bundle: Bundle, frame: FeatureFrame, *, threads: int = 1) ->
     >>> outcome_columns(Bundle("id", Path("."), {}, {}), FeatureFrame(date(2025, 5, 1), pd.DataFrame(), np.empty((0, 0), np.float32)))
     {}
     """
-    names = [name for name in OUTCOMES if name in bundle.boosters]
+    names = outcome_models(bundle)
+    if not names:
+        return {}
+    positions = {name: np.asarray(frame.positions[name]) for name in ("dpd", *HOLDS)}
+    return outcome_chances(bundle.margins(names, frame.values, threads=threads), positions)
 
-    def column(name: str) -> Floats:
-        rows = OUTCOMES[name].population(frame)
-        found = np.full(len(frame), np.nan)
-        found[rows] = probability(bundle.margin(name, frame.values[rows]))
-        return found
 
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        return dict(zip(names, pool.map(column, names), strict=True))
+def outcome_models(bundle: Bundle) -> tuple[str, ...]:
+    """Names of the further models that a bundle holds.
+
+    >>> from pathlib import Path
+    >>> outcome_models(Bundle("id", Path("."), {}, {}))
+    ()
+    """
+    return tuple(name for name in OUTCOMES if name in bundle.boosters)
+
+
+def outcome_chances(margins: Mapping[str, Floats], positions: Mapping[str, npt.NDArray[Any]]) -> dict[str, Floats]:
+    """Probabilities of margins by model; NaN for accounts that the model does not speak about.
+
+    Parameters
+    ----------
+    margins : mapping of str to array (n_accounts,)
+    positions : mapping of str to array (n_accounts,)
+        ``dpd`` and the holds.
+
+    Examples
+    --------
+    >>> positions = {"dpd": np.array([10, 0]), **{name: np.zeros(2, dtype=bool) for name in HOLDS}}
+    >>> {name: column.tolist() for name, column in outcome_chances({"p_roll_30d": np.zeros(2)}, positions).items()}
+    {'p_roll_30d': [0.5, nan]}
+    """
+    if not margins:
+        return {}
+    lines = probability(np.stack(list(margins.values())))
+    inside = {is_early: _one_of(is_early).speaks_about(positions) for is_early in (False, True)}
+    return {
+        name: np.where(inside[OUTCOMES[name].is_early], line, np.nan) for name, line in zip(margins, lines, strict=True)
+    }
+
+
+def _one_of(is_early: bool) -> Outcome:
+    return next(outcome for outcome in OUTCOMES.values() if outcome.is_early == is_early)

@@ -58,7 +58,7 @@ Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[Any]
 MODELS: Final = "models"
 SCORECARD: Final = "scorecard"
-POSITIONS_READ: Final = ("account_id", "dpd", "past_due_cents", "cure_amount_cents", *HOLDS)
+POSITIONS_READ: Final = ("account_id", "dpd", "past_due_cents", "cure_amount_cents")
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,15 @@ def score(bundle: Bundle, frame: FeatureFrame, *, with_contributions: bool = Tru
     ContributionsError
         ``contributions_do_not_add_up``: a defect; nothing is served.
     """
-    positions = {name: frame.positions[name].to_numpy() for name in POSITIONS_READ}
+    read = (*POSITIONS_READ, *(HOLDS if outcome_models(bundle) else ()))
     scored = score_columns(
-        bundle, frame.values, positions, frame.as_of, with_contributions=with_contributions, threads=threads
+        bundle,
+        frame.values,
+        {name: np.asarray(frame.positions[name]) for name in read},
+        frame.as_of,
+        with_contributions=with_contributions,
+        with_outcomes=True,
+        threads=threads,
     )
     return Scores(frame, pd.DataFrame(scored.columns), scored.margins, scored.contributions)
 
@@ -171,7 +177,7 @@ def score_columns(
     as_of: date,
     *,
     with_contributions: bool = True,
-    with_outcomes: bool = True,
+    with_outcomes: bool = False,
     threads: int = 1,
 ) -> ScoreColumns:
     """Score accounts given as arrays: what `score` does, without a frame, for requests of a few accounts.
@@ -184,7 +190,7 @@ def score_columns(
         `POSITIONS_READ`.
     as_of : date
     with_outcomes : bool
-        Also the bundle's further probabilities.
+        Also the bundle's further probabilities; where it has any, they read `HOLDS` too.
     with_contributions, threads
         As `score`.
 
