@@ -50,10 +50,13 @@ def _explained(scores: Scores | ScoreColumns, values: npt.NDArray[np.float32]) -
     return _rows(by_score)
 
 
-def decision_rows(decisions: pd.DataFrame, as_of: str, trigger: str) -> list[dict[str, Any]]:
+def decision_rows(
+    decisions: pd.DataFrame, as_of: str, trigger: str, *, degraded: bool = False
+) -> list[dict[str, Any]]:
     """One object per decision of a plan, in the order of the table."""
     columns: dict[str, list[Any]] = {name: decisions[name].tolist() for name in DECISION_FIELDS}
-    return _rows({**columns, "as_of": [as_of] * len(decisions), "trigger": [trigger] * len(decisions)})
+    shared = {"as_of": as_of, "trigger": trigger, "degraded": degraded}
+    return _rows({**columns, **{name: [value] * len(decisions) for name, value in shared.items()}})
 
 
 def record_answer(record: StoredRecord) -> dict[str, Any]:
@@ -64,9 +67,15 @@ def record_answer(record: StoredRecord) -> dict[str, Any]:
         "as_of": record.as_of.isoformat() if record.as_of else None,
         "batch_id": record.batch_id,
         "recorded_at": instant_text(record.recorded_at),
+        "degraded": is_degraded(record),
         "body": record.body,
         "integrity": record.integrity(),
     }
+
+
+def is_degraded(record: StoredRecord) -> bool:
+    """Whether a decision was made on the scorecard, because the models could not score."""
+    return "scored_by" in record.body.get("model", {})
 
 
 def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

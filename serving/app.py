@@ -29,6 +29,7 @@ from serving.live_queue import page
 from serving.meters import CONTENT_TYPE, Meters
 from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies, plain_answers
 from serving.review_routes import add_review
+from serving.shadow import Shadow
 
 FEW: Final = 32
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
@@ -54,6 +55,7 @@ def make_app() -> FastAPI:
         title="Collections scoring", version=scoring.__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.meters, app.state.admission = Meters(), Admission(None)
+    app.state.shadow = Shadow(app.state.meters, utc_now)
     app.add_middleware(Edge, meters=app.state.meters)
     app.add_exception_handler(ScoringError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
@@ -76,6 +78,8 @@ def equip(
 ) -> None:
     """Give the application what it answers from, and the clock it reads."""
     app.state.threads, app.state.most_body_bytes, app.state.clock = Threads(threads), most_body_bytes, clock
+    app.state.shadow.stop()
+    app.state.shadow = Shadow(app.state.meters, clock)
     put_in_use(app, desk)
 
 
@@ -128,6 +132,8 @@ def _add_probes(app: FastAPI) -> None:
         desk = getattr(request.app.state, "desk", None)
         if isinstance(desk, Desk) and not isinstance(desk.day, ScoringError):
             request.app.state.meters.data_age.set(desk.age_days(request.app.state.clock()))
+        if isinstance(desk, Desk):
+            request.app.state.meters.degraded.set(float(desk.condition.is_degraded))
         return Response(request.app.state.meters.text(), media_type=CONTENT_TYPE)
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -163,6 +169,7 @@ def _add_questions(app: FastAPI) -> None:
             content = _score(desk, asked, now, meters, found)
         else:
             content = await threads_of(request).run(_score, desk, asked, now, meters)
+        request.app.state.shadow.scored(desk, asked, content)
         return Response(content, media_type="application/json")
 
     @app.post(
@@ -177,6 +184,7 @@ def _add_questions(app: FastAPI) -> None:
         content = await request.app.state.threads.run(
             _decide, desk, asked, request.app.state.clock(), request.app.state.meters
         )
+        request.app.state.shadow.decided(desk, content, len(asked.named()))
         return Response(content, media_type="application/json")
 
     @app.get(
@@ -191,6 +199,7 @@ def _add_questions(app: FastAPI) -> None:
         rows, cursor = page(plan, desk.today, query.channel, query.limit, query.cursor)
         is_stale = desk.is_stale(request.app.state.clock())
         told = {"run_id": plan.run_id, "as_of": plan.as_of.isoformat(), "is_stale": is_stale}
+        told["degraded"] = desk.condition.is_degraded
         return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
@@ -215,12 +224,14 @@ def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime, mete
     flags = _flags(desk, asked, recorded_at)
     rows = desk.decide(asked, recorded_at)
     meters.decided(rows)
+    meters.blocked(desk.blocked)
     content = desk.content(row["channel"] for row in rows)
     return _bytes(
         {
             "as_of": rows[0]["as_of"],
             "bundle_id": desk.bundle().bundle_id,
             **flags,
+            "degraded": desk.condition.is_degraded or any(row["degraded"] for row in rows),
             "decisions": rows,
             "content": content,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from scoring.decisions.account_events import account_events
-from scoring.decisions.lawfulness import find_profile, lawfulness
+from scoring.decisions.lawfulness import Lawfulness, find_profile, lawfulness
 from scoring.errors import NotReadyError, PolicyError
 from scoring.policy import Operations, Profile, content_duties
+from scoring.policy.truth import Outcome
 from scoring.portfolio.reading import Portfolio
-from scoring.vocabulary import Channel
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.current_plan import CurrentPlan
 from serving.histories import Judged
 
@@ -47,6 +49,17 @@ class Policy:
 def _duties(profile: Profile, channel: str) -> dict[str, Any]:
     first = content_duties(profile, channel, is_first=True)
     return {**content_duties(profile, channel).as_record(), "must_say_if_first": list(first.must_say)}
+
+
+def blocks_of(lawful: Lawfulness | None) -> Counter[tuple[str, str]]:
+    """How often each rule blocked each channel for the accounts that were judged; nothing where no policy was applied."""
+    found: Counter[tuple[str, str]] = Counter()
+    if lawful is not None:
+        accounts = np.bincount(lawful.which, minlength=len(lawful.tables))
+        blocked = np.einsum("t,trc->rc", accounts, lawful.tables == int(Outcome.BLOCK))
+        for rule, channel in np.argwhere(blocked):
+            found[lawful.rule_ids[rule], str(CONTACT_CHANNELS[channel])] += int(blocked[rule, channel])
+    return found
 
 
 def policy_of(plan: CurrentPlan) -> Policy:

@@ -68,6 +68,9 @@ def add_day(app: FastAPI) -> None:
             for outcome in asked.outcomes:
                 request.app.state.meters.outcomes.labels(outcome.kind).inc()
             request.app.state.meters.decided(one["decision"] for one in told if one["decision"] and one["is_new"])
-            return orjson.dumps({"outcomes": told})
+            request.app.state.meters.blocked(desk.blocked)
+            content = orjson.dumps({"outcomes": told})
+            request.app.state.shadow.decided(desk, content, len(told))
+            return content
 
         return await answer_once(request, body, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from importlib.metadata import version
@@ -21,10 +22,11 @@ from scoring.ledger.decision_record import Circumstances, record_blocks
 from scoring.ledger.record import Record
 from scoring.ledger.store import Ledger
 from scoring.scores.bundle import Bundle
-from scoring.scores.scores import Scores, score
+from scoring.scores.scores import Scores
 from serving.answers import decision_rows
-from serving.contact_policy import Policy
+from serving.contact_policy import Policy, blocks_of
 from serving.current_plan import QUEUE_FIELDS, CurrentPlan
+from serving.degraded import CLOSED_WHILE_DEGRADED, Condition, score_or_card
 from serving.histories import Histories, Judged
 from serving.live_prices import LivePrices
 from serving.nightly import policy_facts
@@ -36,13 +38,14 @@ MOVED_IN: Final = 0
 
 
 class Decided:
-    """Decisions that were made and not yet recorded: their records, and their rows as answered."""
+    """Decisions that were made and not yet recorded: their records, their rows as answered, and blocks by rule and channel."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.rows: list[dict[str, Any]] = []
         self.queue_rows: list[dict[str, Any]] = []
         self.losses: list[int] = []
+        self.blocks: Counter[tuple[str, str]] = Counter()
 
     def again(self, event_seq: int, *, is_worked: bool) -> Redecided:
         """A single decision as the queue keeps it; an account that was worked today leaves the queues."""
@@ -51,19 +54,26 @@ class Decided:
 
 
 def decide_now(
-    histories: Histories, bundle: Bundle, plan: CurrentPlan, policy: Policy, ledger: Ledger, prices: LivePrices
+    histories: Histories,
+    bundle: Bundle,
+    plan: CurrentPlan,
+    policy: Policy,
+    ledger: Ledger,
+    prices: LivePrices,
+    condition: Condition | None = None,
 ) -> Decided:
     """Decide every account by itself; nothing is written."""
     decided = Decided()
-    stated = prices.stated(plan.run_id)
     for part in histories.parts:
         judged, as_of = part.judged, part.frame.as_of
         when = None if judged.events is None else timing(judged.events)
+        scores, degraded = score_or_card(bundle, part.frame, condition)
+        offered = prices.without(CLOSED_WHILE_DEGRADED) if degraded else prices
+        stated = {**offered.stated(plan.run_id), **({"scored_by": scores.scored_by} if degraded else {})}
         shared = request_circumstances(histories, judged, policy, bundle, plan, stated)
-        scores = score(bundle, part.frame)
         made = decide_at_prices(
-            scores, bundle.definition, prices.prices, prices.closed, run_id=shared.run_id, lawful=judged.lawful,
-            minute_prices=prices.minute_prices, events=judged.events, when=when, strategy=plan.strategy,
+            scores, bundle.definition, offered.prices, offered.closed, run_id=shared.run_id, lawful=judged.lawful,
+            minute_prices=offered.minute_prices, events=judged.events, when=when, strategy=plan.strategy,
         )  # fmt: skip
         made = made.named_by(shared.run_id, ledger.refs)
         blocks = record_blocks(
@@ -71,7 +81,8 @@ def decide_now(
             at_prices=stated,
         )  # fmt: skip
         decided.records += _records(blocks, as_of)
-        decided.rows += decision_rows(made.decisions, as_of.isoformat(), shared.trigger)
+        decided.rows += decision_rows(made.decisions, as_of.isoformat(), shared.trigger, degraded=degraded)
+        decided.blocks.update(blocks_of(judged.lawful))
         decided.queue_rows += _queue_rows(made.decisions, scores)
         decided.losses += made.decisions["loss_cents"].tolist()
     return decided

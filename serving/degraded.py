@@ -1,60 +1,81 @@
-"""When the boosters cannot score: the scorecard that comes with the bundle answers instead, and every such answer says so.
+"""When the models cannot score: the scorecard that comes with the bundle answers instead, and every such answer says so.
 
-The scorecard knows no channel effects, intervals or contributions of its own: effects are the dated prior, intervals are absent, and
-no reasons are given. Nothing new is decided on it; decisions of the plan stand.
+*Cannot score* means that a bundle whose hashes are right fails at work: LightGBM raises, contributions do not add up, memory is gone. One
+whose files are not the pinned ones never gets here: it is refused as a whole and the service is not ready, because a scorecard out of a
+folder that somebody changed could not be answered for either.
+
+The plan's decisions stand. What must be decided while the models cannot score is decided on the scorecard, flagged in its record, and
+presses no harder than a written reminder: who cannot tell how people will take a call or a visit does not order one.
 """
 
 from __future__ import annotations
 
-import lightgbm
-import numpy as np
-import pandas as pd
+from dataclasses import dataclass
+from typing import Final
 
-from scoring.errors import BundleError, ContributionsError, FeatureError
+import lightgbm
+
+from scoring.errors import BundleError, ContributionsError, FeatureError, ScoringError
 from scoring.features.builder import FeatureFrame
-from scoring.scores import effects
+from scoring.ledger.human import PRESSURE
 from scoring.scores.bundle import Bundle
-from scoring.scores.scores import Scores, buckets, evidence, known_effects, log_odds, score
+from scoring.scores.card_scores import card_scores
+from scoring.scores.scores import Scores, score
+from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 CANNOT_SCORE = (ContributionsError, BundleError, FeatureError, lightgbm.basic.LightGBMError, MemoryError)
+MOST_PRESSURE: Final = PRESSURE[Channel.SMS]
+"""A written reminder, a house limit of 2026-11."""
+CLOSED_WHILE_DEGRADED: Final = frozenset(c for c in CONTACT_CHANNELS if PRESSURE[c] > MOST_PRESSURE)
+"""Channels that no decision on the scorecard may choose."""
 
 
-def score_or_card(bundle: Bundle, frame: FeatureFrame) -> tuple[Scores, bool]:
+@dataclass
+class Condition:
+    """Whether the models of a bundle could score when they were last asked; ``failed_with`` is the code of why not."""
+
+    failed_with: str | None = None
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the scorecard stands in."""
+        return self.failed_with is not None
+
+
+def score_or_card(bundle: Bundle, frame: FeatureFrame, condition: Condition | None = None) -> tuple[Scores, bool]:
     """Scores, and whether they are the scorecard's.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    frame : FeatureFrame
+    condition : Condition, optional
+        Told what came of it.
 
     Raises
     ------
     ScoringError
-        Of the boosters, where the bundle has no scorecard.
+        Of the models, where the bundle has no scorecard.
     """
+    condition = Condition() if condition is None else condition
     try:
-        return score(bundle, frame), False
-    except CANNOT_SCORE:
+        scores = score(bundle, frame)
+    except CANNOT_SCORE as error:
         if bundle.scorecard is None:
-            raise
+            raise _nothing_left(error) from error
+        condition.failed_with = error.code if isinstance(error, ScoringError) else type(error).__name__
         return card_scores(bundle, frame), True
+    condition.failed_with = None
+    return scores, False
 
 
-def card_scores(bundle: Bundle, frame: FeatureFrame) -> Scores:
-    """Scores of the bundle's scorecard in the columns of the boosters' scores."""
-    assert bundle.scorecard is not None
-    card, positions = bundle.scorecard.scored(frame), frame.positions
-    margin = log_odds(card["w_logged"].to_numpy(dtype=np.float64))
-    n, dpd = len(frame), positions["dpd"].to_numpy(dtype=np.int64)
-    columns = {
-        "account_id": positions["account_id"].to_numpy(),
-        "as_of": np.full(n, frame.as_of, dtype="datetime64[D]"),
-        "dpd": dpd,
-        "bucket": buckets(dpd),
-        "past_due_cents": positions["past_due_cents"].to_numpy(dtype=np.int64),
-        "cure_amount_cents": positions["cure_amount_cents"].to_numpy(dtype=np.int64),
-        "w_logged": card["w_logged"].to_numpy(),
-        **effects.apply(known_effects(), frame.values, margin).columns(),
-        **{name: card[name].to_numpy() for name in CARD_COLUMNS},
-        "segment": np.full(n, "undetermined", dtype=object),
-        "evidence": evidence(frame),
-    }
-    return Scores(frame, pd.DataFrame(columns), {}, {})
-
-
-CARD_COLUMNS = ("ability", "p_full", "payable_low_cents", "payable_mid_cents", "payable_high_cents")
+def _nothing_left(error: Exception) -> ScoringError:
+    """The refusal of a bundle without a scorecard whose models cannot score."""
+    if isinstance(error, ScoringError):
+        return type(error)(error.message, field=error.field, got=error.got, expected=error.expected)
+    return ContributionsError(
+        f"The models cannot score here ({type(error).__name__}), and the bundle has no scorecard to stand in for them. Look at memory and "
+        "libraries of this machine, or promote another bundle.",
+        field="bundle",
+        got=type(error).__name__,
+    )

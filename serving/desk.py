@@ -6,6 +6,7 @@ alive, not ready, and every question that needs the missing part is answered wit
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,7 @@ from serving.answers import decision_rows
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
-from serving.degraded import CANNOT_SCORE, score_or_card
+from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
 from serving.inline_accounts import inline_columns
 from serving.live_prices import LivePrices, plan_prices, prices_now
@@ -89,6 +90,10 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     today: Today | None = None
     archive: tuple[BundleOf, TablesOf] | None = None
+    challenger: tuple[Pin, Bundle] | ScoringError | None = None
+    condition: Condition = field(default_factory=Condition)
+    blocked: deque[Counter[tuple[str, str]]] = field(default_factory=lambda: deque(maxlen=10_000))
+    """What rules blocked in decisions made here, until somebody counts it."""
 
     def known_state(self) -> State | None:
         """The service's own state, where it could be opened."""
@@ -141,7 +146,25 @@ class Desk:
             "as_of": day.plan.as_of.isoformat(),
             "n_accounts": len(day.frame),
             "n_decisions": len(day.plan.decisions),
+            "degraded": self.condition.is_degraded,
+            "challenger": self._challenger_fact(),
         }
+
+    def has_challenger(self) -> bool:
+        """Whether a bundle is tried in shadow."""
+        return isinstance(self.challenger, tuple)
+
+    def challenging(self) -> Bundle:
+        """The bundle that is tried in shadow; refuses where there is none."""
+        if self.challenger is None:
+            raise NotReadyError("No challenger is pinned.", field="challenger")
+        return there(self.challenger)[1]
+
+    def _challenger_fact(self) -> str | None:
+        """The id of the bundle that is scored in shadow, or the code of why the pinned one is not; None without one."""
+        if isinstance(self.challenger, ScoringError):
+            return self.challenger.code
+        return None if self.challenger is None else self.challenger[1].bundle_id
 
     def is_quick(self, asked: AccountsRequest) -> bool:
         """Whether a question needs no SQL: stored accounts on the current plan's day."""
@@ -181,7 +204,16 @@ class Desk:
 
         Accounts that something was told about today come apart.
         """
-        return [score_or_card(self.bundle(), histories.frame) for histories in self._seen(asked)]
+        return [score_or_card(self.bundle(), frame, self.condition) for frame in self.frames(asked)]
+
+    def frames(self, asked: AccountsRequest) -> list[FeatureFrame]:
+        """Features of the accounts asked for, as they are seen now."""
+        return [histories.frame for histories in self._seen(asked)]
+
+    def probe(self) -> None:
+        """Score one account, to know whether the models can."""
+        if not isinstance(self.champion, ScoringError) and not isinstance(self.day, ScoringError):
+            score_or_card(self.bundle(), self.day.frame.take(np.arange(min(len(self.day.frame), 1))), self.condition)
 
     def reference_scores(self) -> dict[str, npt.NDArray[np.float64]]:
         """Scores of the sample of the training population that the bundle carries; empty where it carries none."""
@@ -297,7 +329,10 @@ class Desk:
         if rest is not None:
             policy = there(there(self.day).policy)
             histories = self.histories(rest, partial(policy.judge, as_of=rest.as_of or plan.as_of))
-            decided = decide_now(histories, self.bundle(), plan, policy, there(self.ledger), self.prices(recorded_at))
+            decided = decide_now(
+                histories, self.bundle(), plan, policy, there(self.ledger), self.prices(recorded_at), self.condition
+            )
+            self.blocked.append(decided.blocks)
             there(self.ledger).append(decided.records, recorded_at=recorded_at)
             rows += decided.rows
         answer_of = {row["account_id"]: row for row in rows}
@@ -317,7 +352,11 @@ class Desk:
         """Decide a stored account on what is known of it now; nothing is written."""
         policy = there(there(self.day).policy)
         histories = self.history_now(account_id, policy)
-        return decide_now(histories, self.bundle(), self.plan(), policy, there(self.ledger), self.prices(now))
+        decided = decide_now(
+            histories, self.bundle(), self.plan(), policy, there(self.ledger), self.prices(now), self.condition
+        )
+        self.blocked.append(decided.blocks)
+        return decided
 
     def prices(self, now: datetime) -> LivePrices:
         """What a place in each channel costs now."""
@@ -350,7 +389,7 @@ class Desk:
 
     def decisions_of(self, account_id: str, limit: int) -> list[StoredRecord]:
         """One account's decisions, newest first."""
-        return [record for record in there(self.ledger).for_account(account_id, limit=limit) if record.kind == DECISION]
+        return there(self.ledger).for_account(account_id, limit=limit, kind=DECISION)
 
     def close(self) -> None:
         """Close the ledger and the portfolio."""

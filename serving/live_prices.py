@@ -9,7 +9,7 @@ comes now must be worth more than that. Without any place left the channel is cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class LivePrices:
     minute_prices: Mapping[Channel, float]
     closed: frozenset[Channel]
     risen: Mapping[Channel, float]
+
+    def without(self, channels: frozenset[Channel]) -> LivePrices:
+        """The same prices with further channels closed."""
+        return replace(self, closed=self.closed | channels)
 
     def stated(self, run_id: str) -> dict[str, Any]:
         """As a decision's record states them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,8 +13,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+Blocks = Tally[tuple[str, str]]
 SCORES_WATCHED = ("w_logged", "ability")
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+_APART = (-0.3, -0.1, -0.05, -0.02, -0.005, 0.005, 0.02, 0.05, 0.1, 0.3)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -41,7 +45,10 @@ class Meters:
             "scoring_permits_total", "Permits asked for.", ("channel", "result"), registry=self._registry
         )
         self.blocks = Counter(
-            "scoring_blocks_total", "Contacts that a rule stood against.", ("rule", "channel"), registry=self._registry
+            "scoring_blocks_total",
+            "Contacts that a rule stood against: asked for as permits, or weighed in decisions made live.",
+            ("rule", "channel", "asked_by"),
+            registry=self._registry,
         )
         self.decisions = Counter(
             "scoring_decisions_total",
@@ -77,6 +84,32 @@ class Meters:
             multiprocess_mode="livemin",
         )
 
+        self.degraded = Gauge(
+            "scoring_degraded",
+            "1 while the models cannot score and the scorecard stands in.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self.shadow_difference = Histogram(
+            "scoring_shadow_difference",
+            "Challenger's score less the champion's, of the same account.",
+            ("score",),
+            buckets=_APART,
+            registry=self._registry,
+        )
+        self.shadow_decisions = Counter(
+            "scoring_shadow_decisions_total",
+            "Decisions asked again of the challenger, by the champion's channel and whether the challenger's is another.",
+            ("channel", "is_other"),
+            registry=self._registry,
+        )
+        self.shadow_dropped = Counter(
+            "scoring_shadow_dropped_total",
+            "Accounts that the challenger was not asked about: it was busy, or it failed.",
+            ("why",),
+            registry=self._registry,
+        )
+
     def decided(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count decisions by channel and reason."""
         for row in rows:
@@ -97,7 +130,29 @@ class Meters:
         """Count a permit, or every rule that stood against it."""
         self.permits.labels(channel, "granted" if given["is_granted"] else "refused").inc()
         for rule in given["rules"]:
-            self.blocks.labels(rule, channel).inc()
+            self.blocks.labels(rule, channel, "permit").inc()
+
+    def blocked(self, found: deque[Blocks]) -> None:
+        """Count what rules blocked in decisions, and take it from there."""
+        while found:
+            for (rule, channel), n in found.popleft().items():
+                self.blocks.labels(rule, channel, "decision").inc(n)
+
+    def shadow_scored(self, pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """Count how far the challenger's scores lie from the champion's."""
+        for champion, challenger in pairs:
+            for name in SCORES_WATCHED:
+                self.shadow_difference.labels(name).observe(challenger[name] - champion[name])
+
+    def shadow_decided(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Count shadow records: scores and channels; a decision drawn by chance is compared by its scores only."""
+        for body in bodies:
+            for name in SCORES_WATCHED:
+                told = body["scores"][name]
+                self.shadow_difference.labels(name).observe(told["challenger"] - told["champion"])
+            if not body["was_by_chance"]:
+                is_other = "no" if body["is_same_channel"] else "yes"
+                self.shadow_decisions.labels(body["choice"]["champion"]["channel"], is_other).inc()
 
     def text(self) -> bytes:
         """All counters in Prometheus' text format; of all workers where there are several."""

@@ -9,17 +9,17 @@ import duckdb
 import numpy as np
 
 from scoring.decisions.strategy import with_effects
-from scoring.errors import NotReadyError, ScoringError
+from scoring.errors import BundleError, NotReadyError, ScoringError
 from scoring.features.builder import build, feature_spec_hash
 from scoring.ledger.replay import BundleOf
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import read_portfolio
 from scoring.scores.bundle import Bundle
-from scoring.scores.pins import Pin, load_champion
-from scoring.scores.scores import score
+from scoring.scores.pins import Pin, load_challenger, load_champion
 from serving.archive import archived_bundles, archived_tables
 from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
+from serving.degraded import Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.settings import Settings
@@ -38,12 +38,32 @@ def open_desk(settings: Settings, keep: Desk | None = None) -> Desk:
     """
     champion = _or_refusal(lambda: _warm_champion(settings))
     ledger = keep.ledger if keep and isinstance(keep.ledger, Ledger) else _or_refusal(lambda: _open_ledger(settings))
-    day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger)))
+    condition = Condition()
+    day = _or_refusal(lambda: _open_day(settings, there(champion)[1], there(ledger), condition))
     state = keep.state if keep and isinstance(keep.state, State) else _or_refusal(lambda: _open_state(settings))
     if not isinstance(champion, ScoringError) and isinstance(day, Day):
         champion = champion[0], with_effects(champion[1], day.plan.strategy)
     found = (_bundles(settings.home, champion), archived_tables(settings.home))
-    return Desk(champion, ledger, day, state, settings.limits, _open_today(state, day), found)
+    challenger = _or_refusal(lambda: _open_challenger(settings, there(champion)[1]))
+    return Desk(
+        champion, ledger, day, state, settings.limits, _open_today(state, day), found, challenger, condition=condition
+    )
+
+
+def _open_challenger(settings: Settings, champion: Bundle) -> tuple[Pin, Bundle] | None:
+    """The bundle to score in shadow; None where none is pinned, or where the champion itself is."""
+    found = load_challenger(settings.home)
+    if found is None or found[1].bundle_id == champion.bundle_id:
+        return None
+    if found[1].manifest["currency"] != champion.manifest["currency"]:
+        raise BundleError(
+            f"The challenger was trained in {found[1].manifest['currency']} and the champion in {champion.manifest['currency']}: "
+            "amounts would mean something else. Pin another, or retire it with `scoring challenger retire`.",
+            field="currency",
+            got=found[1].manifest["currency"],
+            expected=champion.manifest["currency"],
+        )
+    return found
 
 
 def _bundles(home: Path, champion: tuple[Pin, Bundle] | ScoringError) -> BundleOf:
@@ -87,13 +107,13 @@ def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
     return pin, bundle
 
 
-def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger) -> Day:
+def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Condition) -> Day:
     plan = read_current_plan(settings.home)
     portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
     refuse_stale_plan(plan, portfolio, ledger)
     refuse_other_currency(portfolio, bundle)
     frame = build(portfolio, plan.as_of, min_dpd=0)
-    score(bundle, frame.take(np.arange(min(len(frame), 1))))
+    score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = _or_refusal(lambda: policy_of(plan))
     return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy)
 

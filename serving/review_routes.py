@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from scoring.explanations import explain, page_html
 from serving import shapes, wire
-from serving.answers import record_answer
+from serving.answers import is_degraded, record_answer
 from serving.asking import answer_once, caller_of, desk_of, threads_of
 from serving.bodies import parsed
 from serving.desk import Desk
@@ -125,16 +125,22 @@ def _add_explanation(app: FastAPI) -> None:
         kind = query.format or wanted(request.headers.get("accept", ""))
         desk, caller, now = desk_of(request), caller_of(request), request.app.state.clock()
 
-        def work() -> str:
+        def work() -> tuple[str, bool]:
             record = desk.decision(decision_id)
             record_access(desk, [record], caller, f"explanation for {query.audience}", now)
             worded = page_html if kind == "html" else explain
-            return str(worded(record, lang=query.lang, audience=query.audience))
+            return str(worded(record, lang=query.lang, audience=query.audience)), is_degraded(record)
 
-        text = await threads_of(request).run(work)
+        text, degraded = await threads_of(request).run(work)
         if kind == "json":
             text = orjson.dumps(
-                {"decision_id": decision_id, "lang": query.lang, "audience": query.audience, "text": text}
+                {
+                    "decision_id": decision_id,
+                    "lang": query.lang,
+                    "audience": query.audience,
+                    "degraded": degraded,
+                    "text": text,
+                }
             ).decode()
         headers = {"content-language": query.lang} | (
             {"content-security-policy": PAGE_POLICY} if kind == "html" else {}

@@ -110,7 +110,10 @@ class ScoreAnswer(Strict):
 
 
 class Decision(Strict):
-    """One decision, as in ``decisions.parquet``; ``trigger`` says whether the nightly plan or this request made it."""
+    """One decision, as in ``decisions.parquet``; ``trigger`` says whether the nightly plan or this request made it.
+
+    ``degraded``: it was made on the scorecard, because the models could not score.
+    """
 
     decision_id: str
     account_id: str
@@ -126,6 +129,7 @@ class Decision(Strict):
     needs_review: bool
     reason: str
     trigger: str
+    degraded: bool = False
 
 
 class Content(Strict):
@@ -149,11 +153,13 @@ class DecisionsAnswer(Strict):
     """Decisions in the order asked; each is in the ledger before it is answered.
 
     ``content`` says for every channel that was chosen what the contact must say; empty where the plan has no profile.
+    ``degraded``: the models cannot score now, or could not when one of these was decided; each decision says whether it was.
     """
 
     as_of: date
     bundle_id: str
     is_stale: bool
+    degraded: bool
     decisions: list[Decision]
     content: dict[Channel, Content]
 
@@ -181,11 +187,15 @@ class QueueRow(Strict):
 
 
 class QueueAnswer(Strict):
-    """A page of the current plan's queue; ``next_cursor`` is null on the last one."""
+    """A page of the current plan's queue; ``next_cursor`` is null on the last one.
+
+    ``degraded``: the models cannot score now; the plan's decisions stand.
+    """
 
     run_id: str
     as_of: date
     is_stale: bool
+    degraded: bool
     rows: list[QueueRow]
     next_cursor: str | None
 
@@ -264,6 +274,7 @@ class ExplanationAnswer(Strict):
     decision_id: str
     lang: str
     audience: str
+    degraded: bool
     text: str
 
 
@@ -275,6 +286,7 @@ class RecordAnswer(Strict):
     as_of: date | None
     batch_id: str | None
     recorded_at: str
+    degraded: bool
     body: dict[str, Any]
     integrity: dict[str, Any]
 
@@ -293,7 +305,11 @@ class AliveAnswer(Strict):
 
 
 class ReadyAnswer(Strict):
-    """What the service answers with."""
+    """What the service answers with.
+
+    ``degraded``: the models cannot score, and the scorecard stands in. ``challenger``: the bundle that is scored in shadow, or the code
+    of why the pinned one is not.
+    """
 
     ready: bool
     bundle_id: str
@@ -303,6 +319,8 @@ class ReadyAnswer(Strict):
     as_of: date
     n_accounts: int
     n_decisions: int
+    degraded: bool
+    challenger: str | None
 
 
 class ErrorAnswer(Strict):

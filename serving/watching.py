@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
-from scoring.scores.pins import CHAMPION
+from scoring.scores.pins import CHALLENGER, CHAMPION
 from serving.desk import Desk
 from serving.edge import log
 from serving.nightly import CURRENT
@@ -22,7 +22,6 @@ from serving.settings import Settings
 EVERY_SECONDS: Final = 3.0
 KEPT_SECONDS: Final = 150.0
 """How long the old portfolio stays open for requests that began with it; longer than any may take."""
-CHALLENGER: Final = "challenger.toml"
 Seen = tuple[tuple[int, int], ...]
 
 
@@ -89,6 +88,14 @@ class Watch:
         closing.start()
         return True
 
+    def _probe(self) -> None:
+        """Ask the models for a score, so that answers that need none say too whether they can; a change is logged."""
+        was = self._desk.condition.failed_with
+        self._desk.probe()
+        now = self._desk.condition.failed_with
+        if now != was:
+            log("models.failed" if now else "models.recovered", code=now or was)
+
     def _close_later(self, old: Desk, fresh: Desk) -> None:
         self._stop.wait(KEPT_SECONDS)
         shared = {"ledger": None, "state": None}
@@ -99,5 +106,6 @@ class Watch:
         while not self._stop.wait(EVERY_SECONDS):
             try:
                 self.look()
+                self._probe()
             except Exception as error:  # the outermost edge of this thread: it must go on looking
                 log("desk.failed", error=type(error).__name__)

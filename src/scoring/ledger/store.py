@@ -238,12 +238,14 @@ class Ledger:
         opened: dict[str, Any] = with_opened(record.body, key, record.record_id)
         return opened
 
-    def for_account(self, account_id: str, *, limit: int = 50, before: int | None = None) -> list[StoredRecord]:
-        """One account's records, newest first; ``before`` is the ``seq`` of the last one of the page before."""
+    def for_account(
+        self, account_id: str, *, limit: int = 50, before: int | None = None, kind: str | None = None
+    ) -> list[StoredRecord]:
+        """One account's records, or those of one kind, newest first; ``before`` is the ``seq`` of the last one of the page before."""
         ref = self._subjects.known_ref(account_id) or account_id  # records of schema 1 hold the id itself
         found = self._database.rows(
-            f"{SELECT} WHERE account_ref = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-            (ref, before if before is not None else 2**62, limit),
+            f"{SELECT} WHERE account_ref = ? AND seq < ? AND (CAST(? AS TEXT) IS NULL OR kind = ?) ORDER BY seq DESC LIMIT ?",
+            (ref, before if before is not None else 2**62, kind, kind, limit),
         )
         return self._named(found)
 
