@@ -9,8 +9,8 @@ Every worker asks the shared state, before it answers, whether something was tol
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
@@ -23,6 +23,7 @@ from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
 from scoring.portfolio.contracts import TableContract, contracts
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.remembered import Remembered
 from serving.state.database import State
 from serving.state.events import (
     Kept,
@@ -36,6 +37,9 @@ from serving.state.events import (
 REMEMBERED: Final = timedelta(days=60)
 """Events from before the plan that may be missing in its portfolio: late feeds are read as far back as this."""
 MOST_FACTS: Final = 256
+MOST_PEOPLE: Final = 32
+READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
+"""Tables from which the contact rules' facts come; statements only say that there is an account."""
 KNOWN_AT: Final = "known_at"
 Rows = list[dict[str, Any]]
 
@@ -92,7 +96,8 @@ class Today:
         self._by_account: dict[str, list[Kept]] = defaultdict(list)
         self._redecided: dict[str, Redecided] = {}
         self._contacted: dict[str, int] = defaultdict(int)
-        self._facts: OrderedDict[tuple[str, datetime, int], Facts] = OrderedDict()
+        self._facts: Remembered[tuple[str, datetime, int], Facts] = Remembered(MOST_FACTS)
+        self._people: Remembered[tuple[str, int], Portfolio] = Remembered(MOST_PEOPLE)
 
     def refresh(self) -> None:
         """Take in what was told since the last time, by any worker."""
@@ -156,29 +161,28 @@ class Today:
         """What the contact rules read about an account at an instant, with everything told so far."""
         seq = last_of_customer(asked, customer_id)
         key = (account_id, at, seq)
-        with self._lock:
-            found = self._facts.get(key)
-        if found is not None:
-            return found
-        small = self.customer(customer_id, asked)
-        try:
+        found = self._facts.get(key)
+        if found is None:
+            who = (customer_id, seq)
+            small = self._people.get(who) or self._people.put(who, self._read_for_rules(customer_id, asked))
             found = facts_from_portfolio(small, profile, at, operations, [account_id]).facts(0)
-        finally:
-            small.connection.close()
-        with self._lock:
-            self._facts[key] = found
-            if len(self._facts) > MOST_FACTS:
-                self._facts.popitem(last=False)
+            self._facts.put(key, found)
         return found
 
-    def _rows(self, customer_id: str) -> dict[str, pa.Table]:
-        """The customer's rows of every table that was delivered."""
+    def _read_for_rules(self, customer_id: str, asked: Connection) -> Portfolio:
+        """What the contact rules read of a customer; the tables that they do not read are left empty."""
+        rows = self._rows(customer_id, READ_BY_RULES)
+        told = events_of_customer(asked, customer_id, self._since)
+        return portfolio_from_tables({"payments": [], **laid_over(rows, told)})
+
+    def _rows(self, customer_id: str, names: Collection[str] = ()) -> dict[str, pa.Table]:
+        """The customer's rows of every table that was delivered, or of those that are named."""
         connection = self._portfolio.connection.cursor()
         try:
             found = {}
             for name in sorted(self._portfolio.observed):
                 contract = contracts()[name]
-                if contract.audit_only:
+                if contract.audit_only or (names and name not in names):
                     continue
                 of = (
                     "customer_id = $customer"
