@@ -49,6 +49,8 @@ def _to_do(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
         yield wording.say("collector.silent", reason=wording.name("reason", choice["reason"]))
     else:
         yield wording.say("collector.no_place")
+    if facts.is_by_card:
+        yield wording.say("collector.by_card")
 
 
 def _amounts(facts: DecisionFacts, wording: Wording) -> Iterator[str]:

@@ -69,6 +69,8 @@ def _decision(facts: DecisionFacts, wording: Wording) -> Iterator[str]:
     if choice["reason"]:
         decided = "rule" if facts.is_decided_by_rule else "why"
         yield wording.say(f"decision.{decided}", reason=wording.name("reason", choice["reason"]))
+    if facts.is_by_card:
+        yield wording.say("decision.by_card")
     if facts.rules_left_open:
         yield wording.say("decision.review", rules=wording.listed(facts.rules_left_open))
     yield wording.say(

@@ -133,6 +133,11 @@ class DecisionFacts:
         return bool(self.body["trigger"] == "request")
 
     @property
+    def is_by_card(self) -> bool:
+        """Whether the scorecard stood in for models that could not score."""
+        return "scored_by" in self.body.get("model", {})
+
+    @property
     def rules_left_open(self) -> tuple[str, ...]:
         """The rules that a person settles before the chosen channel is used."""
         if not self.choice.get("needs_review"):
