@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from scoring.features.builder import FeatureFrame
-from scoring.ledger.decision_record import reasons
 from scoring.ledger.record import StoredRecord, instant_text
 from scoring.scores.bundle import EXPLAINED
 from scoring.scores.scores import ScoreColumns, Scores
+from serving.few_reasons import few_reasons
 
 DECISION_FIELDS: Final = (
     "decision_id", "account_id", "channel", "treatment", "rank", "priority_value_cents", "runner_up_channel",
@@ -44,7 +44,7 @@ def _explained(scores: Scores | ScoreColumns, values: npt.NDArray[np.float32]) -
         columns = {
             "margin": scores.margins[name].tolist(),
             "expected_margin": parts[:, -1].tolist(),
-            "reasons": reasons(parts, values).to_pylist(),
+            "reasons": few_reasons(parts, values),
         }
         by_score[name] = _rows(columns)
     return _rows(by_score)
