@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scoring.features.builder import FeatureFrame
+from scoring.features.few_rows import FewRows
 from scoring.ledger.record import StoredRecord, instant_text
 from scoring.scores.bundle import EXPLAINED
 from scoring.scores.scores import ScoreColumns, Scores
@@ -51,7 +52,7 @@ def _explained(scores: Scores | ScoreColumns, values: npt.NDArray[np.float32]) -
 
 
 def decision_rows(
-    decisions: pd.DataFrame, as_of: str, trigger: str, *, degraded: bool = False
+    decisions: pd.DataFrame | FewRows, as_of: str, trigger: str, *, degraded: bool = False
 ) -> list[dict[str, Any]]:
     """One object per decision of a plan, in the order of the table."""
     columns: dict[str, list[Any]] = {name: decisions[name].tolist() for name in DECISION_FIELDS}

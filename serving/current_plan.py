@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from scoring.decisions.strategy import Strategy, house_strategy, strategy_from
 from scoring.errors import NotReadyError
+from scoring.features.few_rows import FewRows
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
+from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
 from serving.nightly import CURRENT, PLAN_FILE
 
@@ -77,6 +79,21 @@ class CurrentPlan:
     losses: npt.NDArray[np.float64]
     priorities: npt.NDArray[np.float64]
     strategy: Strategy
+
+    def answers(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Its decisions as they are answered."""
+        return decision_rows(_taken(self.decisions, DECISION_FIELDS, rows), self.as_of.isoformat(), "plan")
+
+    def queue_rows(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Its decisions as a queue shows them."""
+        columns = [column.tolist() for column in _taken(self.decisions, QUEUE_FIELDS, rows).values()]
+        return [dict(zip(QUEUE_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _taken(decisions: pd.DataFrame, names: tuple[str, ...], rows: Sequence[int]) -> FewRows:
+    """Some columns of some rows; column by column, because taking rows of a frame costs as much as it has columns."""
+    places = np.array(rows, dtype=np.int64)
+    return FewRows({name: np.asarray(decisions[name].array.take(places)) for name in names})
 
 
 def read_current_plan(home: Path) -> CurrentPlan:

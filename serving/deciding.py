@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 
+from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.live import decide_at_prices
 from scoring.decisions.plan import strategy_versions
 from scoring.decisions.timing import timing
@@ -83,12 +86,13 @@ def decide_now(
         decided.records += _records(blocks, as_of)
         decided.rows += decision_rows(made.decisions, as_of.isoformat(), shared.trigger, degraded=degraded)
         decided.blocks.update(blocks_of(judged.lawful))
-        decided.queue_rows += _queue_rows(made.decisions, scores)
+        decided.queue_rows += queue_rows(made.decisions, scores)
         decided.losses += made.decisions["loss_cents"].tolist()
     return decided
 
 
-def _queue_rows(decisions: Any, scores: Scores) -> list[dict[str, Any]]:
+def queue_rows(decisions: Any, scores: Scores) -> list[dict[str, Any]]:
+    """Rows of the decisions as a queue shows them."""
     known = {name: decisions[name] if name in decisions.columns else scores.table[name] for name in QUEUE_FIELDS}
     columns = [known[name].tolist() for name in QUEUE_FIELDS]
     return [{**dict(zip(QUEUE_FIELDS, row, strict=True)), "rank": MOVED_IN} for row in zip(*columns, strict=True)]
@@ -97,25 +101,44 @@ def _queue_rows(decisions: Any, scores: Scores) -> list[dict[str, Any]]:
 def request_circumstances(
     histories: Histories, judged: Judged, policy: Policy, bundle: Bundle, plan: CurrentPlan, stated: dict[str, Any]
 ) -> Circumstances:
-    """What the decisions of a request share; the run id is a hash of everything that can change one of them."""
+    """What the decisions of a request share."""
+    return circumstances_of(judged.lawful, histories.fingerprint, histories.as_of, policy, bundle, plan, stated)
+
+
+def circumstances_of(
+    lawful: Lawfulness | None,
+    fingerprint: str,
+    as_of: date,
+    policy: Policy,
+    bundle: Bundle,
+    plan: CurrentPlan,
+    stated: dict[str, Any],
+) -> Circumstances:
+    """The same from its parts; the run id is a hash of everything that can change a decision."""
     judged_by = {
-        **policy_facts(judged.lawful, policy.operations),
+        **policy_facts(lawful, policy.operations),
         "treatments": treatment_table().version,
         **strategy_versions(plan.strategy),
     }
     inputs = [
-        RECORD_SCHEMA, "request", histories.fingerprint, histories.as_of.isoformat(), bundle.bundle_id,
+        RECORD_SCHEMA, "request", fingerprint, as_of.isoformat(), bundle.bundle_id,
         feature_spec_hash(),
         stated, judged_by,
     ]  # fmt: skip
     return Circumstances(
         run_id=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
         trigger="request",
-        data_fingerprint=histories.fingerprint,
+        data_fingerprint=fingerprint,
         currency=bundle.manifest["currency"],
         policy=judged_by,
-        environment={name: version(name) for name in ("lightgbm", "numpy", "duckdb")},
+        environment=_environment(),
     )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Mapping[str, str]:
+    """Versions of the libraries that a replay must match."""
+    return MappingProxyType({name: version(name) for name in ("lightgbm", "numpy", "duckdb")})
 
 
 def _records(blocks: Iterable[pa.Table], as_of: date) -> list[Record]:

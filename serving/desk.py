@@ -19,23 +19,24 @@ import pandas as pd
 
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, pick
-from scoring.features.one_account.builder import frame_of
 from scoring.ledger.record import StoredRecord
 from scoring.ledger.replay import BundleOf, TablesOf
 from scoring.ledger.store import Ledger
 from scoring.portfolio.reading import Portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.log_odds import probability
+from scoring.scores.outcomes import HOLDS
 from scoring.scores.pins import Pin
 from scoring.scores.scores import POSITIONS_READ, ScoreColumns, Scores, score_columns
-from serving.answers import decision_rows
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
+from serving.deciding_stored import decide_stored
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
 from serving.inline_accounts import inline_columns
 from serving.live_prices import LivePrices, plan_prices, prices_now
+from serving.morning import Morning
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
 from serving.state.events import reserved_by_channel
@@ -62,13 +63,14 @@ class Day:
     frame: FeatureFrame
     row_of: Mapping[str, int]
     policy: Policy | ScoringError
+    morning: Morning | None = None
 
     @cached_property
     def read_by_scores(self) -> dict[str, npt.NDArray[Any]]:
         """The positions that scores read, as arrays: no frame is made for a request of a few accounts."""
         return {
             name: self.frame.positions[name].to_numpy(dtype=object if name == "account_id" else None)
-            for name in POSITIONS_READ
+            for name in (*POSITIONS_READ, *HOLDS)
         }
 
     def customer_of(self, account_id: str) -> str:
@@ -238,7 +240,7 @@ class Desk:
         values = day.frame.values[rows]
         positions = {name: column[rows] for name, column in day.read_by_scores.items()}
         try:
-            found = score_columns(bundle, values, positions, day.frame.as_of)
+            found = score_columns(bundle, values, positions, day.frame.as_of, with_outcomes=True)
         except CANNOT_SCORE:
             return None  # the longer way says why, or asks the scorecard
         return found, FeatureFrame(day.frame.as_of, _NO_POSITIONS, values)
@@ -253,13 +255,9 @@ class Desk:
             return None  # the longer way says what is wrong
         values, positions = columns
         try:
-            found = score_columns(bundle, values, positions, asked.as_of)
+            found = score_columns(bundle, values, positions, asked.as_of, with_outcomes=True)
         except CANNOT_SCORE:
             return None
-        if any(name in bundle.boosters for name in OUTCOMES):
-            frame = frame_of(values, positions, asked.as_of)
-            found.columns.update(outcome_columns(bundle, frame))
-            return found, frame
         return found, FeatureFrame(asked.as_of, _NO_POSITIONS, values)
 
     def age_days(self, now: datetime) -> int:
@@ -321,22 +319,35 @@ class Desk:
         plan, named = self.plan(), asked.named()
         again = {name: self.decided_again(name, recorded_at) for name in self.changed(asked)}
         planned = [name for name in named if name in plan.row_of and name not in again] if self.is_quick(asked) else []
-        rows = decision_rows(
-            plan.decisions.iloc[[plan.row_of[name] for name in planned]], plan.as_of.isoformat(), "plan"
-        )
-        rows += again.values()
+        rows = [*plan.answers([plan.row_of[name] for name in planned]), *again.values()]
         rest = without(asked, [*planned, *again])
         if rest is not None:
-            policy = there(there(self.day).policy)
-            histories = self.histories(rest, partial(policy.judge, as_of=rest.as_of or plan.as_of))
-            decided = decide_now(
-                histories, self.bundle(), plan, policy, there(self.ledger), self.prices(recorded_at), self.condition
-            )
+            prices = self.prices(recorded_at)
+            decided = self._decide_stored(rest, prices) or self._decide_histories(rest, prices)
             self.blocked.append(decided.blocks)
             there(self.ledger).append(decided.records, recorded_at=recorded_at)
             rows += decided.rows
         answer_of = {row["account_id"]: row for row in rows}
         return [answer_of[name] for name in named]
+
+    def _decide_stored(self, asked: AccountsRequest, prices: LivePrices) -> Decided | None:
+        """Stored accounts of the plan's day, from what was worked out at start; None where that cannot be."""
+        day, plan = there(self.day), self.plan()
+        rows = [day.row_of.get(name, -1) for name in asked.account_ids or ()]
+        if day.morning is None or not self.is_quick(asked) or -1 in rows or self.condition.is_degraded:
+            return None
+        alone = [day.morning.alone(row) for row in rows]
+        policy, fingerprint = there(day.policy), day.portfolio.fingerprint
+        try:
+            return decide_stored(alone, self.bundle(), plan, policy, there(self.ledger), prices, fingerprint)
+        except CANNOT_SCORE:
+            return None  # the longer way says why, or asks the scorecard
+
+    def _decide_histories(self, asked: AccountsRequest, prices: LivePrices) -> Decided:
+        """Any accounts on any day, through SQL."""
+        plan, policy = self.plan(), there(there(self.day).policy)
+        histories = self.histories(asked, partial(policy.judge, as_of=asked.as_of or plan.as_of))
+        return decide_now(histories, self.bundle(), plan, policy, there(self.ledger), prices, self.condition)
 
     def decided_again(self, account_id: str, recorded_at: datetime) -> dict[str, Any]:
         """The decision after what was told about an account; made now where a worker was cut off before it made it."""

@@ -38,6 +38,7 @@ from scoring.features.builder import FeatureFrame, build, feature_spec_hash
 from scoring.ledger.decision_record import SCHEMA as RECORD_SCHEMA
 from scoring.ledger.decision_record import Circumstances, Ranked, record_blocks
 from scoring.ledger.record import Batch, StoredBatch
+from scoring.ledger.replay_inputs import CUSTOMER
 from scoring.ledger.store import Ledger
 from scoring.policy import Operations
 from scoring.portfolio.reading import Portfolio, read_portfolio
@@ -180,6 +181,7 @@ def run_plan(
     if profile is not None:
         archive_policy(home, policy, profile)
     with Ledger.open(ledger_place or home / "ledger.db") as ledger:
+        _ = ledger.refs(everybody(portfolio))  # so that a decision between plans has no reference left to write
         plan = plan.named_by(shared.run_id, ledger.refs)
         stored = ledger.append_batch(
             batch,
@@ -216,6 +218,15 @@ def rank_reasons(plan: Plan, frame: FeatureFrame, bundle: Bundle, *, threads: in
     explainer = rank_explainer(bundle)
     acts = (plan.decisions["channel"] != str(Channel.NONE)).to_numpy()
     return None if explainer is None else Ranked.of(explainer, frame.values, acts, threads=threads)
+
+
+def everybody(portfolio: Portfolio) -> list[str]:
+    """Accounts and customers of a portfolio, as references are asked for."""
+    found = portfolio.connection.execute("SELECT account_id, customer_id FROM accounts").fetchnumpy()
+    return [
+        *found["account_id"].tolist(),
+        *(CUSTOMER + customer for customer in sorted(set(found["customer_id"].tolist()))),
+    ]
 
 
 def policy_facts(lawful: Lawfulness | None, operations: Operations) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
 from serving.degraded import Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
+from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.settings import Settings
 from serving.state.database import State
@@ -115,7 +116,8 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     frame = build(portfolio, plan.as_of, min_dpd=0)
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = _or_refusal(lambda: policy_of(plan))
-    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy)
+    morning = None if isinstance(policy, ScoringError) else morning_of(portfolio, frame, policy, plan.strategy)
+    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy, morning)
 
 
 def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:

@@ -192,3 +192,20 @@ def test_a_fragment_with_nulls_is_refused() -> None:
 def test_a_block_without_columns_is_refused_because_its_length_is_unknown() -> None:
     with pytest.raises(LedgerError, match="No column"):
         canonical_column({"schema_version": 1})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.integers(-(2**53) + 1, 2**53 - 1)
+        | st.floats(-1e-2, 1e-2) | st.floats(1e14, 1e22),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    )
+)  # fmt: skip
+def test_the_quick_writer_of_one_record_gives_the_bytes_of_rfc_8785(value: Any) -> None:
+    record = {"value": value}
+    try:
+        expected = rfc8785.dumps(record)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        return
+
+    assert canonical(record) == expected

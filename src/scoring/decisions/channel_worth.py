@@ -137,10 +137,10 @@ class ChannelWorth:
 
     def gain(self, rows: slice = slice(None)) -> Floats:
         """(w_channel - w_none) x A x D."""
-        table = self.scores.iloc[rows]
-        none = table["w_none"].to_numpy(dtype=np.float64)
-        at_stake = (table["ability"] * table["cure_amount_cents"]).to_numpy(dtype=np.float64)
-        change = [table[f"w_{channel}"].to_numpy(dtype=np.float64) - none for channel in CONTACT_CHANNELS]
+        table = self.scores
+        none = np.asarray(table["w_none"], dtype=np.float64)[rows]
+        at_stake = np.asarray(table["ability"] * table["cure_amount_cents"], dtype=np.float64)[rows]
+        change = [np.asarray(table[f"w_{channel}"], dtype=np.float64)[rows] - none for channel in CONTACT_CHANNELS]
         return np.asarray(np.stack(change, axis=1) * at_stake[:, None])
 
     def cost(self, rows: slice = slice(None)) -> Floats:
@@ -199,7 +199,7 @@ def expected_minutes(frame: FeatureFrame, scores: pd.DataFrame | None = None) ->
         once = answered / (weight + stated["prior_calls"])
         reached = 1.0 - (1.0 - once) ** stated["tries"]
         if scores is not None and f"p_contact_{channel}" in scores:
-            modelled = scores[f"p_contact_{channel}"].to_numpy(dtype=np.float64)
+            modelled = np.asarray(scores[f"p_contact_{channel}"], dtype=np.float64)
             reached = np.where(np.isnan(modelled), reached, modelled)
         minutes[:, CONTACT_CHANNELS.index(channel)] = (
             reached * stated["handle_minutes"] + (1.0 - reached) * stated["dial_minutes"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from scoring.decisions.assignment import NOBODY, Floats, Places
-from scoring.decisions.exploration import Bools, Drawn
+from scoring.decisions.exploration import FEW, Bools, Drawn
 from scoring.scores.scores import Scores
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -42,7 +43,7 @@ class Weighed:
     holdout: Bools
 
 
-def decisions_table(
+def decision_columns(
     scores: Scores,
     weighed: Weighed,
     drawn: Drawn,
@@ -53,7 +54,7 @@ def decisions_table(
     ranks: Places,
     waited: Places,
     runner_up_by: Floats,
-) -> pd.DataFrame:
+) -> dict[str, Any]:
     """The decisions as the columns of ``decisions.parquet`` and a few that queues and records show.
 
     Parameters
@@ -69,25 +70,23 @@ def decisions_table(
     reviewed = np.zeros(len(chosen), dtype=bool)
     rows = np.flatnonzero(chosen != NOBODY)
     reviewed[rows] = weighed.under_review[rows, chosen[rows]]
-    return pd.DataFrame(
-        {
-            "decision_id": decision_ids(run_id, table["account_id"].to_numpy(dtype=object)),
-            "account_id": table["account_id"],
-            "as_of": table["as_of"],
-            "channel": channel_names(chosen),
-            "treatment": weighed.treatments,
-            "rank": ranks,
-            "priority_value_cents": np.round(priority).astype(np.int64),
-            "loss_cents": np.round(loss).astype(np.int64),
-            "waited_days": waited,
-            "runner_up_channel": _runner_up(runner_up_by, chosen),
-            "propensity": drawn.propensity,
-            "explored": drawn.explored,
-            "holdout": weighed.holdout,
-            "needs_review": reviewed,
-            "reason": _reasons(weighed, drawn),
-        }
-    )
+    return {
+        "decision_id": decision_ids(run_id, np.asarray(table["account_id"], dtype=object)),
+        "account_id": table["account_id"],
+        "as_of": table["as_of"],
+        "channel": channel_names(chosen),
+        "treatment": weighed.treatments,
+        "rank": ranks,
+        "priority_value_cents": np.round(priority).astype(np.int64),
+        "loss_cents": np.round(loss).astype(np.int64),
+        "waited_days": waited,
+        "runner_up_channel": _runner_up(runner_up_by, chosen),
+        "propensity": drawn.propensity,
+        "explored": drawn.explored,
+        "holdout": weighed.holdout,
+        "needs_review": reviewed,
+        "reason": _reasons(weighed, drawn),
+    }
 
 
 def _reasons(weighed: Weighed, drawn: Drawn) -> npt.NDArray[np.object_]:
@@ -111,6 +110,8 @@ def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArr
     >>> decision_ids("run", np.array(["A1"], dtype=object)).tolist()
     ['4db71d69-6839-82fd-a152-3f38a1a271f2']
     """
+    if len(account_ids) <= FEW:
+        return np.array([_decision_id(run_id, str(account_id)) for account_id in account_ids], dtype=object)
     asked = pa.table({"account_id": pa.array(account_ids, type=pa.string()), "place": np.arange(len(account_ids))})
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("asked", asked)
@@ -122,6 +123,11 @@ def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArr
             {"run": run_id},
         ).fetchnumpy()
     return np.asarray(made["id"], dtype=object)
+
+
+def _decision_id(run_id: str, account_id: str) -> str:
+    made = hashlib.sha256(f"{run_id}\n{account_id}".encode()).hexdigest()
+    return f"{made[:8]}-{made[8:12]}-8{made[13:16]}-a{made[17:20]}-{made[20:32]}"
 
 
 def channel_names(chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:

@@ -45,7 +45,7 @@ def timed(weighed: Weighed, when: Timing | None, worth: ChannelWorth, scores: Sc
         weighed.idle_reasons,
         when,
         fixed,
-        scores.table["dpd"].to_numpy(dtype=np.int64),
+        np.asarray(scores.table["dpd"], dtype=np.int64),
     )
     free = (held.reasons == "")[:, None] & ~when.too_soon
     return (

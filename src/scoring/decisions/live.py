@@ -9,14 +9,16 @@ own account alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.assignment import NOBODY, Assignment, Floats, worth
 from scoring.decisions.channel_worth import channel_worth
-from scoring.decisions.decided import decisions_table
+from scoring.decisions.decided import decision_columns
 from scoring.decisions.exploration import Drawn
 from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
@@ -24,7 +26,8 @@ from scoring.decisions.ordering import NOT_RANKED, losses, waited_days
 from scoring.decisions.plan import Plan, priority_base
 from scoring.decisions.strategy import Strategy, house_strategy
 from scoring.decisions.timing import Timing
-from scoring.decisions.weighing import standing_of, weigh
+from scoring.decisions.weighing import Standing, standing_of, weigh
+from scoring.features.few_rows import FewRows
 from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
@@ -42,6 +45,7 @@ def decide_at_prices(
     events: AccountEvents | None = None,
     strategy: Strategy | None = None,
     when: Timing | None = None,
+    standing: Standing | None = None,
 ) -> Plan:
     """Decide for each scored account by itself, at given prices.
 
@@ -62,6 +66,8 @@ def decide_at_prices(
         Value of one more minute; an account pays for the minutes it is expected to take.
     events, strategy, when : optional
         As for `scoring.decisions.plan.decide`. Nothing is drawn between plans; the holdout is kept.
+    standing : Standing, optional
+        Where it is known already; otherwise it is read from ``events``.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def decide_at_prices(
     """
     strategy = strategy or house_strategy()
     worth_of = channel_worth(scores.table, scores.frame)
-    standing = standing_of(scores, strategy, events)
+    standing = standing or standing_of(scores, strategy, events)
     weighed = weigh(scores, definition, worth_of, standing.holdout, lawful)
     weighed, waiting = timed(weighed, when, worth_of, scores)
     weighed.values[:, [channel in closed for channel in CONTACT_CHANNELS]] = -np.inf
@@ -86,7 +92,7 @@ def decide_at_prices(
     left = weighed.values - asked
     chosen = best_at_prices(weighed.values, asked)
     alone = Drawn(chosen, np.zeros(len(chosen), dtype=bool), np.ones(len(chosen)))
-    decisions = decisions_table(
+    columns = decision_columns(
         scores,
         weighed,
         alone,
@@ -97,6 +103,8 @@ def decide_at_prices(
         waited=waited_days(scores.frame.positions, scores.frame),
         runner_up_by=left,
     )
+    few = cast(Any, FewRows(columns))  # read by the same names as a frame
+    decisions = few if isinstance(scores.table, FewRows) else pd.DataFrame(columns)
     places: dict[Channel, int | None] = {channel: 0 if channel in closed else None for channel in CONTACT_CHANNELS}
     value = float(worth(weighed.values, chosen).sum())
     nothing_limited = Assignment(chosen, np.zeros(0), np.zeros(0), value, value)

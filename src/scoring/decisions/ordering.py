@@ -68,7 +68,7 @@ def waited_days(positions: pd.DataFrame, frame: FeatureFrame) -> Places:
 
     Counted from what was known on the as-of day, so an earlier plan is never needed.
     """
-    dpd = positions["dpd"].to_numpy(dtype=np.int64)
+    dpd = np.asarray(positions["dpd"], dtype=np.int64)
     silent = seen(frame, "days_since_outbound")
     is_known = ~np.isnan(silent) | ~np.isnan(seen(frame, "n_outbound_30d"))
     waited = np.fmin(np.where(np.isnan(silent), np.inf, silent), dpd)

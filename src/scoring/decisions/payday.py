@@ -108,12 +108,39 @@ def day_of_month(days: Ints) -> Ints:
 
 def payment_curve(events: AccountEvents) -> PaymentCurve:
     """Measure the curve: the day from payments until four months ago, the curve from those after."""
+    return _curve(_newer_offsets(events)[1])
+
+
+def curves_alone(events: AccountEvents) -> tuple[dict[int, PaymentCurve], PaymentCurve]:
+    """The curve that each account has when it is looked at alone: by row where its own payments suffice, and the flat one of all others.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from scoring.decisions.account_events import account_events
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> seen = account_events(portfolio_from_tables(SMALLEST), np.array(["A1"], dtype=object), date(2025, 5, 1))
+    >>> own, flat = curves_alone(seen)
+    >>> own, set(flat.relative.tolist())
+    ({}, {1.0})
+    """
+    rows, offsets = _newer_offsets(events)
+    counts = np.bincount(rows, minlength=len(events))
+    enough = np.flatnonzero(counts >= house_numbers("timing").whole("fewest_pooled_payments"))
+    return {int(row): _curve(offsets[rows == row]) for row in enough}, _curve(np.zeros(0, dtype=np.int64))
+
+
+def _newer_offsets(events: AccountEvents) -> tuple[Ints, Ints]:
+    """Row and days since the usual day of each newer payment; the usual day comes from older ones."""
     split = day_number(events.as_of) + 1 - _NEWER_DAYS
     seen = payment_days(events, before=split)
     paid_on = events.payments["paid_on"].to_numpy(dtype=np.int64)
     rows = events.payments["row"].to_numpy(dtype=np.int64)
     used = (paid_on >= split) & (seen.day[rows] > 0)
-    offsets = np.mod(day_of_month(paid_on[used]) - seen.day[rows[used]], DAYS_OF_A_MONTH)
+    return rows[used], np.mod(day_of_month(paid_on[used]) - seen.day[rows[used]], DAYS_OF_A_MONTH)
+
+
+def _curve(offsets: Ints) -> PaymentCurve:
     counts = np.bincount(offsets, minlength=DAYS_OF_A_MONTH).astype(np.float64)
     n = int(counts.sum())
     if n < house_numbers("timing").whole("fewest_pooled_payments"):
@@ -155,6 +182,8 @@ def value_of_waiting(
     offset = np.mod(day_of_month(np.full(len(gross), first_day)) - seen.day, DAYS_OF_A_MONTH)
     now = gross * curve.weight(offset, remembered)
     best = now.copy()
+    if not ((seen.day > 0) & (value_cents > 0)).any():
+        return Waiting(best_days, np.zeros(len(gross)))  # nobody has a day to wait for
     until_worse = days_to_next_bucket(dpd) - 1
     for wait in range(1, most + 1):
         there = np.mod(day_of_month(np.full(len(gross), first_day + wait)) - seen.day, DAYS_OF_A_MONTH)

@@ -22,7 +22,7 @@ from scoring.decisions.assignment import NOBODY, Assignment, Floats, Places, Res
 from scoring.decisions.capacity import REGIONAL, SLOTTED, Capacity, contacts_by_channel
 from scoring.decisions.channel_worth import ChannelWorth, harm_table
 from scoring.decisions.day_limits import CALL
-from scoring.decisions.decided import Weighed, decision_ids, decisions_table
+from scoring.decisions.decided import Weighed, decision_columns, decision_ids
 from scoring.decisions.exploration import Bools, draw
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.on_file import OnFile
@@ -135,7 +135,9 @@ def priority_base(scores: pd.DataFrame) -> Floats:
     >>> priority_base(seen).tolist()
     [125.0]
     """
-    p, ability, owed = (scores[name].to_numpy(dtype=np.float64) for name in ("w_none", "ability", "cure_amount_cents"))
+    p, ability, owed = (
+        np.asarray(scores[name], dtype=np.float64) for name in ("w_none", "ability", "cure_amount_cents")
+    )
     return np.asarray(p * (1.0 - p) * ability * owed)
 
 
@@ -201,16 +203,18 @@ def decide(
     weighed = _referred(weighed, drawn.chosen)
     left = day.by_channel(at_prices(day.by_option(weighed.values), allotted.priced(), planned.prices))
     loss = losses(weighed.values, left, drawn.chosen)
-    decisions = decisions_table(
-        scores,
-        weighed,
-        drawn,
-        run_id,
-        priority=priority_base(scores.table),
-        loss=np.where(np.isfinite(loss), loss, 0.0),
-        ranks=ranks(np.where(np.isfinite(loss), loss, -np.inf), first, drawn.chosen, ids),
-        waited=morning.waited,
-        runner_up_by=weighed.values,
+    decisions = pd.DataFrame(
+        decision_columns(
+            scores,
+            weighed,
+            drawn,
+            run_id,
+            priority=priority_base(scores.table),
+            loss=np.where(np.isfinite(loss), loss, 0.0),
+            ranks=ranks(np.where(np.isfinite(loss), loss, -np.inf), first, drawn.chosen, ids),
+            waited=morning.waited,
+            runner_up_by=weighed.values,
+        )
     )
     contact, minute = allotted.channel_prices()
     names = np.array([*(slot.name for slot in day.slots), ""], dtype=object)

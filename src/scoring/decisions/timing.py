@@ -81,6 +81,17 @@ class Timing:
     seen: PaymentDays
     curve: PaymentCurve
 
+    def take(self, rows: slice, curve: PaymentCurve | None = None) -> Timing:
+        """The same for some of the accounts, under the same curve unless another is given."""
+        plans = PlanStates(self.plans.states[rows], self.plans.is_unclear[rows], self.plans.since[rows])
+        grace = self.grace
+        paused = GraceHolds(
+            grace.kinds[rows], grace.expires_on[rows], grace.evidence_refs[rows], grace.needs_evidence[rows]
+        )
+        seen = PaymentDays(self.seen.day[rows], self.seen.share[rows], self.seen.n_payments[rows])
+        held = self.holds[rows], self.held_until[rows], self.too_soon[rows]
+        return Timing(self.first_day, *held, plans, paused, seen, curve or self.curve)
+
     def waiting(self, values: Floats, costs: Floats, dpd: Ints) -> Waiting:
         """Whether to wait for the usual payment day, given net values per channel (-inf where not possible) and their costs.
 

@@ -18,6 +18,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Evidence, 
 
 NEVER_BY_SCORE: Final = HUMAN_ONLY_CHANNELS
 _ROWS: Final = (*(str(segment) for segment in Segment), str(Evidence.INSUFFICIENT))
+_ROW_OF: Final = {name: place for place, name in enumerate(_ROWS)}
 _STAGE_FIRST_DPD: Final = {Stage.EARLY: 0, Stage.MID: 30, Stage.LATE: 90}
 
 
@@ -134,8 +135,8 @@ def cells_of(scores: pd.DataFrame) -> npt.NDArray[np.int64]:
     >>> str(treatment_table().treatments[cells_of(seen)[0]])
     'reminder'
     """
-    missing = scores["evidence"].to_numpy() == str(Evidence.INSUFFICIENT)
-    wanted = np.where(missing, str(Evidence.INSUFFICIENT), scores["segment"].to_numpy())
-    row = pd.Index(_ROWS).get_indexer(pd.Index(wanted))
-    stage = np.searchsorted(list(_STAGE_FIRST_DPD.values()), scores["dpd"].to_numpy(), side="right") - 1
+    missing = np.asarray(scores["evidence"]) == str(Evidence.INSUFFICIENT)
+    wanted = np.where(missing, str(Evidence.INSUFFICIENT), np.asarray(scores["segment"]))
+    row = np.array([_ROW_OF[name] for name in wanted.tolist()], dtype=np.int64)
+    stage = np.searchsorted(list(_STAGE_FIRST_DPD.values()), np.asarray(scores["dpd"]), side="right") - 1
     return np.asarray(row * len(_STAGE_FIRST_DPD) + stage, dtype=np.int64)

@@ -71,8 +71,8 @@ def weigh(
     """
     table = scores.table
     workable = eligible(scores.frame, definition)
-    cured_alone = (table["segment"] == str(Segment.WILLING_ABLE)).to_numpy() & (
-        table["w_none"].to_numpy() >= treatment_table().self_cure_above
+    cured_alone = np.asarray(table["segment"] == str(Segment.WILLING_ABLE)) & (
+        np.asarray(table["w_none"]) >= treatment_table().self_cure_above
     )
     idle = ~workable | cured_alone | holdout
     by_people = np.isin(CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS)
@@ -170,5 +170,5 @@ def _held(positions: pd.DataFrame) -> npt.NDArray[np.object_]:
     }
     found = np.full(len(positions), "", dtype=object)
     for column, reason in reversed(reasons.items()):
-        found[positions[column].to_numpy(dtype=bool)] = reason
+        found[np.asarray(positions[column], dtype=bool)] = reason
     return found

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import rfc8785
@@ -51,6 +52,10 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     scoring.errors.LedgerError: A record cannot be written as canonical JSON: nan is not representable in JCS. ...
     """
     try:
+        return orjson.dumps(_plain(record), option=orjson.OPT_SORT_KEYS)
+    except (_Unusual, orjson.JSONEncodeError):
+        pass  # said below, or written the long way
+    try:
         return rfc8785.dumps(record if isinstance(record, dict) else dict(record))
     except rfc8785.CanonicalizationError as problem:
         raise LedgerError(
@@ -58,6 +63,56 @@ def canonical(record: Mapping[str, Any]) -> bytes:
             "below 2**53, and dates are ISO text; the same record must give the same bytes anywhere.",
             expected="plain JSON values",
         ) from problem
+
+
+class _Unusual(Exception):
+    """A value that only the long way writes, or refuses."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A value of one record whose canonical JSON is known already.
+
+    >>> canonical({"results": Text(b'{"rule":"p"}')})
+    b'{"results":{"rule":"p"}}'
+    """
+
+    json: bytes
+
+
+_LARGEST: Final = 2**53 - 1
+_PLAIN_FROM: Final = 1e-3
+"""Between this and 2**53 every writer of shortest decimals uses the same form, without an exponent."""
+
+
+def _plain(value: Any) -> Any:
+    """The same value so that orjson writes it canonically: whole floats as whole numbers, small and large ones as texts."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is float:
+        return _plain_float(value)
+    if kind is dict:
+        if not all(type(key) is str and key.isascii() for key in value):
+            raise _Unusual
+        return {key: _plain(each) for key, each in value.items()}
+    if kind is list:
+        return [_plain(each) for each in value]
+    if kind is int and -_LARGEST <= value <= _LARGEST:
+        return value
+    if kind is Text:
+        return orjson.Fragment(value.json)
+    raise _Unusual
+
+
+def _plain_float(value: float) -> Any:
+    if value.is_integer() and -_LARGEST <= value <= _LARGEST:
+        return int(value)
+    if _PLAIN_FROM <= abs(value) <= _LARGEST:
+        return value
+    if value != value or value in (float("inf"), float("-inf")):
+        raise _Unusual
+    return orjson.Fragment(rfc8785.dumps(value))
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ def _tree(
                 "propensity": _array(decided["propensity"]),
             },
             "loss_cents": _array(decided["loss_cents"]),
-            "margin_cents": _rounded(_margin(plan, rows)),
+            "margin_cents": _rounded(margin_of(plan, rows)),
             "priority_formula": RULE,
             "priority_value_cents": _array(decided["priority_value_cents"]),
             "needs_review": _array(decided["needs_review"]),
@@ -226,7 +226,7 @@ def _tree(
         },
         "model": {
             "bundle_id": bundle.bundle_id,
-            "effects": _effect_sources(bundle, scores),
+            "effects": effect_sources(bundle, scores),
             "recipe": bundle.manifest["recipe"],
             "reference_population": bundle.manifest["reference_population"],
             **({} if scores.scored_by == MODELS else {"scored_by": scores.scored_by}),
@@ -393,7 +393,7 @@ def _strictest(one: str, other: str) -> str:
     return "".join(max(pair, key=".purb".index) for pair in zip(one, other, strict=True))
 
 
-def _effect_sources(bundle: Bundle, scores: Scores) -> dict[str, str]:
+def effect_sources(bundle: Bundle, scores: Scores) -> dict[str, str]:
     """Whether what a channel changes comes from the dated prior, from the log, or from both."""
     is_learned = "effects" in bundle.documents and scores.scored_by == MODELS
     effects = bundle.effects if is_learned else known_effects()
@@ -415,15 +415,18 @@ def _candidates(plan: Plan, rows: slice) -> dict[str, Any]:
     return found
 
 
-def _margin(plan: Plan, rows: slice) -> Floats:
+_CHOICES: Final = {str(channel): place for place, channel in enumerate((*CONTACT_CHANNELS, Channel.NONE))}
+
+
+def margin_of(plan: Plan, rows: slice) -> Floats:
     """Value of the choice less that of the best alternative, doing nothing (0) included, before prices.
 
     Negative where a better channel had no place left: then capacity decided, not value.
     """
     worth = np.where(plan.values[rows] > 0, plan.values[rows], 0.0)
     worth = np.concatenate([worth, np.zeros((len(worth), 1))], axis=1)
-    choices = pd.Index([*(str(channel) for channel in CONTACT_CHANNELS), str(Channel.NONE)])
-    chosen = choices.get_indexer(pd.Index(plan.decisions["channel"].iloc[rows]))
+    names = np.asarray(plan.decisions["channel"], dtype=object)[rows].tolist()
+    chosen = np.array([_CHOICES[name] for name in names], dtype=np.int64)
     each = np.arange(len(worth))
     own = worth[each, chosen]
     worth[each, chosen] = -np.inf

@@ -37,7 +37,7 @@ CUSTOMER: Final = "customer:"
 WHOLE: Final = ("dpd", "past_due_cents", "cure_amount_cents", "balance_cents")
 FLAGS: Final = ("is_charged_off", "is_deceased", "is_disputed", "is_on_kept_plan")
 MINIMUM: Final = "last_minimum_due_cents"
-_REACH: Final = {Truth.TRUE: "y", Truth.FALSE: "n", Truth.UNKNOWN: "u"}
+REACHED_LETTER: Final = {Truth.TRUE: "y", Truth.FALSE: "n", Truth.UNKNOWN: "u"}
 
 
 def input_columns(
@@ -154,7 +154,7 @@ def _letters(table: npt.NDArray[np.bool_], letters: str) -> pa.Array:
 
 def _reached(table: npt.NDArray[np.int8]) -> pa.Array:
     letters = np.full(table.shape, "u", dtype="U1")
-    for truth, letter in _REACH.items():
+    for truth, letter in REACHED_LETTER.items():
         letters[table == truth] = letter
     return _texts(letters)
 
@@ -214,7 +214,7 @@ def lawful_from(bodies: Sequence[Body]) -> Lawfulness | None:
     positions = [body["input"]["position"] for body in bodies]
     if "channels_open" not in positions[0]:
         return None
-    reach_of = {letter: int(truth) for truth, letter in _REACH.items()}
+    reach_of = {letter: int(truth) for truth, letter in REACHED_LETTER.items()}
     reached = [[reach_of[letter] for letter in given["channels_reached"]] for given in positions]
     return Lawfulness(
         {},

@@ -92,7 +92,7 @@ def eligible(frame: FeatureFrame, definition: TargetDefinition) -> npt.NDArray[n
     at = frame.positions
     held = at["is_charged_off"] | at["is_deceased"] | at["is_disputed"] | at["is_on_kept_plan"]
     material = (at["past_due_cents"] >= definition.materiality_cents) & (at["cure_amount_cents"] > 0)
-    return ((at["dpd"] >= 1) & material & ~held).to_numpy(dtype=bool)
+    return np.asarray((at["dpd"] >= 1) & material & ~held, dtype=bool)
 
 
 def targets(portfolio: Portfolio, frame: FeatureFrame, definition: TargetDefinition) -> pd.DataFrame:
