@@ -178,10 +178,9 @@ def assert_additive(contributions: Floats, margins: Floats, tolerance: float = 1
     if not len(margins):
         return
     sums = contributions.sum(axis=1)
-    # A NaN anywhere is off by more than any tolerance.
-    errors = np.nan_to_num(np.abs(sums - margins), nan=np.inf)
-    worst = int(errors.argmax())
-    if errors[worst] > tolerance:
+    errors = np.abs(sums - margins)
+    worst = int(errors.argmax())  # a NaN anywhere is off by more than any number
+    if not errors[worst] <= tolerance:
         raise ContributionsError(
             f"Row {worst}: contributions add up to {sums[worst]:.12g} but the margin is {margins[worst]:.12g}, off by "
             f"{errors[worst]:.3g} where {tolerance:.3g} is allowed. The reasons would belong to another score: check "
@@ -228,4 +227,6 @@ def _explain_rows(tables: LeafTables, rows: npt.NDArray[Any], result: Floats, st
     left_over = len(task) % BLOCK
     in_blocks = len(task) - left_over if left_over < FEWEST_ROWS_IN_A_BLOCK else len(task)
     for kernel, first, last in ((explain_blocks, 0, in_blocks), (explain_each, in_blocks, len(task))):
+        if first == last:
+            continue
         kernel(task[first:last], tables.expected_value, *tables.arrays, result[start + first : start + last])

@@ -96,7 +96,7 @@ def required_certainty(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float6
     """
     statements, inflows, conversation = (values[:, _COLUMNS[place]].astype(np.float64) for place in (1, 2, _WITNESS))
     witnesses_lacking = ~(inflows > 0) + 1 * ~(conversation >= 0)
-    lacking = STATEMENTS_OF_A_YEAR - np.clip(np.nan_to_num(statements), 0, STATEMENTS_OF_A_YEAR)
+    lacking = STATEMENTS_OF_A_YEAR - np.fmin(np.fmax(statements, 0.0), STATEMENTS_OF_A_YEAR)
     return np.asarray(
         SEGMENT_THRESHOLD + CERTAINTY_FOR_A_STATEMENT * lacking + CERTAINTY_FOR_A_WITNESS * witnesses_lacking,
         dtype=np.float64,

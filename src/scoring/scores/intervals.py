@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -48,9 +49,19 @@ class ReliabilityInterval:
 
     def around(self, margin: Floats) -> tuple[Floats, Floats]:
         """Low and high probability around log-odds; the probability itself always lies between them."""
-        low = margin - np.interp(margin, self.margin, self.below)
-        high = margin + np.interp(margin, self.margin, self.above)
-        return probability(low), probability(high)
+        ends = np.empty((2, len(margin)))
+        ends[0] = margin - np.interp(margin, *self._line_below)
+        ends[1] = margin + np.interp(margin, *self._line_above)
+        low, high = probability(ends)
+        return low, high
+
+    @cached_property
+    def _line_below(self) -> tuple[Floats, Floats]:
+        return np.array(self.margin), np.array(self.below)
+
+    @cached_property
+    def _line_above(self) -> tuple[Floats, Floats]:
+        return np.array(self.margin), np.array(self.above)
 
 
 UNKNOWN: Final = ReliabilityInterval((0.0,), (WIDEST,), (WIDEST,))

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import accumulate
 from math import factorial
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ Places = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LeafTables:
     """One model as flat arrays: all that the contribution kernel reads.
 
@@ -93,7 +94,7 @@ class LeafTables:
     entry_starts: Places
     entries: Floats
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[npt.NDArray[Any], ...]:
         """The arrays in the order of the fields, which is the order in which the kernel takes them."""
         return tuple(getattr(self, field.name) for field in fields(self)[2:])
