@@ -284,8 +284,8 @@ def _whole_numbers(column: Column, values: list[Any]) -> list[Any]:
 
 
 def _numbers(column: Column, values: list[Any]) -> list[Any]:
-    numbers = _converted(column, values)
-    if not all(isfinite(number) for number in numbers if number is not None):
+    numbers = values if set(map(type, values)) <= _FLOAT else _converted(column, values)
+    if not all(number is None or isfinite(number) for number in numbers):
         raise _Unclear
     _refuse_outside(numbers, column.minimum, column.maximum)
     return numbers
@@ -298,6 +298,7 @@ def _refuse_outside(values: list[Any], low: Any, high: Any) -> None:
 
 
 _TEXT: Final = frozenset((str, type(None)))
+_FLOAT: Final = frozenset((float, type(None)))
 _WHOLE: Final = frozenset((int, type(None)))
 _COLUMN_READERS: Final[Mapping[str, Callable[[Column, list[Any]], list[Any]]]] = {
     "string": _texts,
