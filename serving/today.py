@@ -10,7 +10,7 @@ Every worker asks the shared state, before it answers, whether something was tol
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
@@ -91,7 +91,7 @@ class Today:
     def __init__(self, state: State, portfolio: Portfolio, as_of: date, run_id: str) -> None:
         self._state, self._portfolio, self._as_of, self._run_id = state, portfolio, as_of, run_id
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
-        self._lock = Lock()
+        self._lock, self._seen = Lock(), -1
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
         self._by_account: dict[str, list[Kept]] = defaultdict(list)
         self._redecided: dict[str, Redecided] = {}
@@ -101,12 +101,20 @@ class Today:
 
     def refresh(self) -> None:
         """Take in what was told since the last time, by any worker."""
+        version = self._state.news.version()
+        if version is not None and version == self._seen:
+            return
         with self._state.reading() as connection:
             newest = last_numbers(connection)
-            if newest == (self._event_seq, self._decided_seq):
-                return
-            events = events_after(connection, self._event_seq, self._since)
-            decided = redecisions_after(connection, self._decided_seq, self._run_id)
+            if newest != (self._event_seq, self._decided_seq):
+                events = events_after(connection, self._event_seq, self._since)
+                decided = redecisions_after(connection, self._decided_seq, self._run_id)
+                self._learn(newest, events, decided)
+        self._seen = -1 if version is None else version
+
+    def _learn(
+        self, newest: tuple[int, int], events: list[Kept], decided: Sequence[tuple[int, str, dict[str, Any]]]
+    ) -> None:
         with self._lock:
             for kept in events:
                 self._take_in(kept)

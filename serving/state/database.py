@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from scoring.errors import ScoringError
+from serving.state.news import News
 from serving.state.tables import MIGRATIONS, VERSION
 
 BUSY_SECONDS: Final = 20
@@ -58,6 +59,7 @@ class State:
         self.engine = _sqlite(Path(place)) if self.is_sqlite else _postgres(place)
         with _answering():
             self._migrate()
+        self.news = News(Path(place) if self.is_sqlite else None)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -87,6 +89,7 @@ class State:
 
     def close(self) -> None:
         """Close all connections."""
+        self.news.close()
         self.engine.dispose()
 
     def _migrate(self) -> None:
