@@ -30,7 +30,10 @@ from serving.meters import CONTENT_TYPE, Meters
 from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies, plain_answers
 from serving.review_routes import add_review
 from serving.shadow import Shadow
+from serving.silent_databases import refuse_silent_databases
+from serving.state.database import RETRY_AFTER_SECONDS
 
+RETRY_LATER: Final = {"retry-after": str(RETRY_AFTER_SECONDS)}
 FEW: Final = 32
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
 Answer = TypeVar("Answer")
@@ -116,10 +119,12 @@ def _add_probes(app: FastAPI) -> None:
     )
     async def readyz(request: Request) -> Response:
         try:
-            return _json(desk_of(request).ready_facts())
+            facts = desk_of(request).ready_facts()
+            await threads_of(request).run(refuse_silent_databases, desk_of(request))
+            return _json(facts)
         except ScoringError as error:
             request.scope["refusal_code"] = error.code
-            return _json(error.as_dict(), 503)
+            return Response(_bytes(error.as_dict()), 503, RETRY_LATER, media_type="application/json")
 
     @app.get(
         "/metrics",
