@@ -39,6 +39,19 @@ def test_sql_and_plain_python_agree_on_any_day(draw: Random, n_accounts: int, as
         assert differences(frame_of(tables, as_of), tables, as_of) == []
 
 
+@pytest.mark.parametrize("as_of", [AS_OF, date(2024, 2, 29), date(2025, 2, 28)])
+def test_sql_and_plain_python_agree_where_due_dates_and_months_come_in_any_order(as_of: date):
+    draw = Random(as_of.toordinal())
+    tables = random_tables(draw, 150)
+    for row in tables["statements"]:
+        if draw.random() < 0.3:
+            row["due_on"] = row["statement_on"] + timedelta(days=draw.randint(0, 120))
+    for row in tables.get("inflows", []):
+        row["month_on"] += timedelta(days=draw.choice((0, 27, 30)))
+
+    assert differences(frame_of(tables, as_of), tables, as_of) == []
+
+
 # --- the rules one by one, on an account that is billed 10,000 on the 1st and 31 days later ---
 
 
