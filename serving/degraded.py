@@ -1,8 +1,8 @@
 """When the models cannot score: the scorecard that comes with the bundle answers instead, and every such answer says so.
 
-*Cannot score* means that a bundle whose hashes are right fails at work: LightGBM raises, contributions do not add up, memory is gone. One
-whose files are not the pinned ones never gets here: it is refused as a whole and the service is not ready, because a scorecard out of a
-folder that somebody changed could not be answered for either.
+*Cannot score* means that a bundle whose hashes are right fails at work: LightGBM raises, a kernel does not compile, contributions do not
+add up, memory is gone. One whose files are not the pinned ones never gets here: it is refused as a whole and the service is not ready,
+because a scorecard out of a folder that somebody changed could not be answered for either.
 
 The plan's decisions stand. What must be decided while the models cannot score is decided on the scorecard, flagged in its record, and
 presses no harder than a written reminder: who cannot tell how people will take a call or a visit does not order one.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import lightgbm
+from numba.core.errors import NumbaError
 
 from scoring.errors import BundleError, ContributionsError, FeatureError, ScoringError
 from scoring.features.builder import FeatureFrame
@@ -23,7 +24,7 @@ from scoring.scores.card_scores import card_scores
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
-CANNOT_SCORE = (ContributionsError, BundleError, FeatureError, lightgbm.basic.LightGBMError, MemoryError)
+CANNOT_SCORE = (ContributionsError, BundleError, FeatureError, lightgbm.basic.LightGBMError, NumbaError, MemoryError)
 MOST_PRESSURE: Final = PRESSURE[Channel.SMS]
 """A written reminder, a house limit of 2026-11."""
 CLOSED_WHILE_DEGRADED: Final = frozenset(c for c in CONTACT_CHANNELS if PRESSURE[c] > MOST_PRESSURE)

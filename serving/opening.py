@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -19,10 +20,12 @@ from scoring.scores.pins import Pin, load_challenger, load_champion
 from serving.archive import archived_bundles, archived_tables
 from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
-from serving.degraded import Condition, score_or_card
+from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
 from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
+from serving.places import without_places
+from serving.release import bundles_of
 from serving.settings import Settings
 from serving.state.database import State
 from serving.today import Today
@@ -47,7 +50,15 @@ def open_desk(settings: Settings, keep: Desk | None = None) -> Desk:
     found = (_bundles(settings.home, champion), archived_tables(settings.home))
     challenger = _or_refusal(lambda: _open_challenger(settings, there(champion)[1]))
     return Desk(
-        champion, ledger, day, state, settings.limits, _open_today(state, day), found, challenger, condition=condition
+        without_places(champion, settings),
+        without_places(ledger, settings),
+        without_places(day, settings),
+        without_places(state, settings),
+        settings.limits,
+        _open_today(state, day),
+        found,
+        without_places(challenger, settings),
+        condition,
     )
 
 
@@ -103,8 +114,10 @@ def _open_state(settings: Settings) -> State:
 
 def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
     """The champion, with everything that is built once: leaf tables, compiled kernels, the feature query."""
-    pin, bundle = load_champion(settings.home)
-    _ = bundle.leaf_tables, feature_spec_hash()
+    pin, bundle = load_champion(bundles_of(settings.home))
+    _ = feature_spec_hash()
+    with suppress(*CANNOT_SCORE):  # then scoring one account says so, and the scorecard stands in
+        _ = bundle.leaf_tables
     return pin, bundle
 
 
@@ -115,7 +128,7 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     refuse_other_currency(portfolio, bundle)
     frame = build(portfolio, plan.as_of, min_dpd=0)
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
-    policy = _or_refusal(lambda: policy_of(plan))
+    policy = without_places(_or_refusal(lambda: policy_of(plan)), settings)
     morning = None if isinstance(policy, ScoringError) else morning_of(portfolio, frame, policy, plan.strategy)
     return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy, morning)
 

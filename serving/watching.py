@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
@@ -20,6 +21,8 @@ from serving.opening import open_desk
 from serving.settings import Settings
 
 EVERY_SECONDS: Final = 3.0
+TURNS_BETWEEN_TRIES: Final = 5
+"""How seldom a service that is not ready tries again while no pin and no plan changed: loading costs a second of a core."""
 KEPT_SECONDS: Final = 150.0
 """How long the old portfolio stays open for requests that began with it; longer than any may take."""
 Seen = tuple[tuple[int, int], ...]
@@ -88,7 +91,7 @@ class Watch:
         closing.start()
         return True
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Ask the models for a score, so that answers that need none say too whether they can; a change is logged."""
         was = self._desk.condition.failed_with
         self._desk.probe()
@@ -103,9 +106,15 @@ class Watch:
         replace(old, **{**shared, **unshared}).close()
 
     def _run(self) -> None:
+        turns = count()
         while not self._stop.wait(EVERY_SECONDS):
             try:
-                self.look()
-                self._probe()
+                if (
+                    next(turns) % TURNS_BETWEEN_TRIES == 0
+                    or self._desk.is_ready()
+                    or seen(self._settings.home) != self._seen
+                ):
+                    self.look()
+                self.probe()
             except Exception as error:  # the outermost edge of this thread: it must go on looking
                 log("desk.failed", error=type(error).__name__)

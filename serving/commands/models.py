@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from serving.commands.shared import AS_JSON, FOLDER, Day, pipeline, tell
+from serving.commands.shared import AS_JSON, FOLDER, Day, open_ledger, pipeline, tell
 from serving.progress import steps
 from serving.settings import read_settings
 
@@ -97,6 +99,64 @@ def promote(version: str, approver: str, despite: str | None, role: str, as_json
     lines = [f"Version {done.pin.version} is {role}: {facts['folder']}", *done.pin.findings]
     lines += [] if done.card is None else [f"Model card, validation report and approval: {done.card}"]
     tell(facts, as_json, lines)
+
+
+@click.group()
+def challenger() -> None:
+    """The bundle that is scored in shadow: what it would have done otherwise, and its end.
+
+    \b
+    Example: scoring challenger compare
+    """
+
+
+@challenger.command()
+@AS_JSON
+def compare(as_json: bool) -> None:
+    """Sum up the shadow records of the ledger: how often the choice differs, by channel, and how far the scores lie apart.
+
+    \b
+    Example: scoring challenger compare
+    """
+    from scoring.ledger.shadow import SHADOW
+    from scoring.ledger.shadow_summary import summarise
+
+    found = summarise(record.body for record in open_ledger().records(kind=SHADOW))
+    facts = [{"champion": one, "challenger": other, **told.facts()} for (one, other), told in found.items()]
+    lines = [line for told in facts for line in _compared(told)]
+    tell(
+        {"compared": facts},
+        as_json,
+        lines or ["There are no shadow records: no challenger was pinned while decisions were made."],
+    )
+
+
+def _compared(told: dict[str, Any]) -> Iterator[str]:
+    share = told["other_channel_share"]
+    yield f"champion {told['champion'][:16]}, challenger {told['challenger'][:16]}"
+    yield f"  {told['records']:,} decisions, {told['by_chance']:,} of them drawn by chance"
+    if share is not None:
+        yield f"  another channel: {share:.1%}; worth to the champion: {told['value_to_champion_cents'] / 100:,.2f}"
+    for row in told["by_channel"]:
+        to = f", mostly to {row['mostly_to']}" if row["mostly_to"] else ""
+        yield f"  {row['channel']:<14} {row['decisions']:>8,} decisions, {row['elsewhere']:>8,} elsewhere{to}"
+    for name, apart in told["mean_difference"].items():
+        yield f"  {name:<14} {apart:+.4f} on average, {told['mean_distance'][name]:.4f} apart"
+
+
+@challenger.command()
+@AS_JSON
+def retire(as_json: bool) -> None:
+    """Take the challenger's pin away; its bundle and its records stay.
+
+    \b
+    Example: scoring challenger retire
+    """
+    from scoring.scores.pins import retire_challenger
+
+    pin = retire_challenger(read_settings().home)
+    lines = ["No challenger is pinned."] if pin is None else [f"Version {pin.version} is no longer scored in shadow."]
+    tell({"retired": None if pin is None else pin.bundle_id}, as_json, lines)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Commands over the service: serve, bench."""
+"""Commands over the service: serve, bento, bench."""
 
 from __future__ import annotations
 
@@ -23,6 +23,33 @@ def serve(host: str | None, port: int | None) -> None:
 
     settings = read_settings()
     start(replace(settings, host=host or settings.host, port=port or settings.port))
+
+
+@click.command()
+@click.option(
+    "--only-stage", is_flag=True, help="Put the bundle under models/bundles/ and leave building to `bentoml build`."
+)
+@AS_JSON
+def bento(only_stage: bool, as_json: bool) -> None:
+    """Build a bento with the promoted bundle inside.
+
+    \b
+    Example: scoring bento
+    """
+    from serving.release import build, stage
+
+    home = read_settings().home
+    if only_stage:
+        pin = stage(home)
+        lines = [f"Bundle {pin.bundle_id[:16]} is under models/bundles/. Build with: bentoml build"]
+        tell({"bundle_id": pin.bundle_id}, as_json, lines)
+        return
+    made = build(home)
+    lines = [
+        f"{made.tag} is built with bundle {made.pin.bundle_id[:16]} inside: {made.folder}",
+        f"Serve it: bentoml serve {made.folder}",
+    ]
+    tell({"tag": made.tag, "folder": str(made.folder), "bundle_id": made.pin.bundle_id}, as_json, lines)
 
 
 @click.command()

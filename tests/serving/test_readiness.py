@@ -82,7 +82,7 @@ SPOILED: dict[str, tuple[Spoil, str, str]] = {
         "not_ready",
         "scoring plan",
     ),
-    "the portfolio is gone": (point_elsewhere, "not_ready", "nowhere"),
+    "the portfolio is gone": (point_elsewhere, "not_ready", "the folder that the plan names"),
     "the portfolio has changed": (grow_the_portfolio, "not_ready", "Make the plan again"),
     "there is no ledger": (forget_the_plan, "not_ready", "scoring plan"),
     "the ledger is no ledger": (lambda home: (home / "ledger.db").write_bytes(b"x" * 9000), "ledger_broken", "ledger"),
@@ -101,6 +101,7 @@ def test_a_service_that_lacks_something_is_alive_and_says_what(copy: Path, accou
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["code"]) == (503, code)
     assert says in ready.json()["message"]
+    assert str(copy) not in ready.text and str(copy.parent) not in ready.text
     for path in ("/v1/score", "/v1/decisions"):
         refused = client.post(path, json={"account_ids": account_ids[:1]})
         assert (

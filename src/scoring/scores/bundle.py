@@ -242,10 +242,10 @@ def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
-            f"There is no bundle at {folder}: {MANIFEST} is missing. Train and promote one (`scoring train`, `scoring promote`), "
+            f"There is no bundle at {folder.name}: {MANIFEST} is missing. Train and promote one (`scoring train`, `scoring promote`), "
             "or correct the pin.",
             field="bundle",
-            got=str(folder),
+            got=folder.name,
         )
     bundle_id = _file_hash(path)
     if expected_id is not None and bundle_id != expected_id:
@@ -254,7 +254,7 @@ def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
     _refuse_changed_files(folder, manifest)
     if manifest["feature_names"] != list(FEATURE_NAMES) or manifest["feature_spec_hash"] != feature_spec_hash():
         raise BundleError(
-            f"The bundle at {folder} was trained on other features than this code computes (feature spec "
+            f"The bundle at {folder.name} was trained on other features than this code computes (feature spec "
             f"{manifest['feature_spec_hash'][:12]}, here {feature_spec_hash()[:12]}), so its scores would mean something else. "
             "Retrain and promote, or run the code version that made it.",
             field="feature_spec_hash",
@@ -296,13 +296,13 @@ def _manifest(path: Path) -> dict[str, Any]:
             raise ValueError("a part is not named as files are")
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
-            f"The manifest {path} cannot be read: it is not a bundle manifest. Export the bundle again with `scoring promote`.",
+            f"The manifest {path.parent.name}/{path.name} cannot be read: it is not a bundle manifest. Export the bundle again with `scoring promote`.",
             field="bundle",
-            got=str(path),
+            got=path.name,
         ) from error
     if schema != SCHEMA or required:
         raise BundleError(
-            f"The manifest {path} is of schema {schema!r} (missing: {sorted(required)}), and this code reads {SCHEMA!r}. "
+            f"The manifest {path.parent.name}/{path.name} is of schema {schema!r} (missing: {sorted(required)}), and this code reads {SCHEMA!r}. "
             "Retrain with this version, or run the version that made it.",
             field="schema",
             got=schema,
@@ -317,7 +317,7 @@ def _refuse_changed_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     lacking = set(MODEL_NAMES) - set(manifest["models"])
     if set(files) != expected or lacking:
         raise BundleError(
-            f"The manifest of {folder} lists {sorted(files)}, not the models this code reads. Retrain with this version.",
+            f"The manifest of {folder.name} lists {sorted(files)}, not the models this code reads. Retrain with this version.",
             field="files",
             got=sorted(files),
             expected=sorted(expected | {f"{name}.txt" for name in lacking}),
@@ -325,7 +325,7 @@ def _refuse_changed_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     unknown = {path.name for path in folder.iterdir()} - expected - {MANIFEST}
     if unknown:
         raise BundleError(
-            f"The folder {folder} holds {sorted(unknown)}, which the manifest does not list: nobody can say whether it belongs to the "
+            f"The folder {folder.name} holds {sorted(unknown)}, which the manifest does not list: nobody can say whether it belongs to the "
             "bundle. Take it out, or export the bundle again with `scoring promote`.",
             field="files",
             got=sorted(unknown),
@@ -341,7 +341,7 @@ def _refuse_changed_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 def _mismatch(folder: Path, name: str, got: str | None, expected: str) -> BundleError:
     seen = "missing" if got is None else f"of hash {got[:12]}"
     return BundleError(
-        f"Bundle file {name} in {folder} is {seen}, but {expected[:12]} is pinned: scores from it could not be answered for. "
+        f"Bundle file {name} in {folder.name} is {seen}, but {expected[:12]} is pinned: scores from it could not be answered for. "
         "Export the bundle again with `scoring promote`, or restore the file from a backup.",
         field=name,
         got=got,
@@ -354,7 +354,7 @@ def _booster(path: Path) -> lightgbm.Booster:
         return lightgbm.Booster(model_file=str(path))
     except lightgbm.basic.LightGBMError as error:
         raise BundleError(
-            f"Bundle file {path.name} in {path.parent} is not a LightGBM model. Export the bundle again with `scoring promote`.",
+            f"Bundle file {path.name} in {path.parent.name} is not a LightGBM model. Export the bundle again with `scoring promote`.",
             field=path.name,
         ) from error
 
@@ -364,7 +364,7 @@ def _document(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BundleError(
-            f"Bundle file {path.name} in {path.parent} is not JSON. Export the bundle again with `scoring promote`.",
+            f"Bundle file {path.name} in {path.parent.name} is not JSON. Export the bundle again with `scoring promote`.",
             field=path.name,
         ) from error
 
@@ -374,12 +374,12 @@ def _reference(folder: Path) -> npt.NDArray[np.float32]:
         rows = np.load(folder / REFERENCE, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise BundleError(
-            f"Bundle file {REFERENCE} in {folder} is not an array. Export the bundle again with `scoring promote`.",
+            f"Bundle file {REFERENCE} in {folder.name} is not an array. Export the bundle again with `scoring promote`.",
             field=REFERENCE,
         ) from error
     if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != len(FEATURE_NAMES):
         raise BundleError(
-            f"Bundle file {REFERENCE} in {folder} holds {rows.dtype} of shape {rows.shape}, not float32 rows of {len(FEATURE_NAMES)} "
+            f"Bundle file {REFERENCE} in {folder.name} holds {rows.dtype} of shape {rows.shape}, not float32 rows of {len(FEATURE_NAMES)} "
             "features. Retrain and promote.",
             field=REFERENCE,
             got=list(rows.shape),
