@@ -19,7 +19,7 @@ from scoring.scores.scores import ScoreColumns
 from serving import shapes, wire
 from serving.admission import Admission
 from serving.answers import column_rows, score_rows
-from serving.asking import Threads, desk_of, refreshed, refuse_long, threads_of
+from serving.asking import Threads, desk_of, refreshed, refuse_long, refuse_repeated_parameters, threads_of
 from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
 from serving.desk import Desk
@@ -199,6 +199,7 @@ def _add_questions(app: FastAPI) -> None:
         responses=answers(shapes.QueueAnswer),
     )
     async def queue(request: Request, query: Annotated[wire.QueueQuery, Query()]) -> Response:
+        refuse_repeated_parameters(request)
         desk = await refreshed(request)
         plan = desk.plan()
         rows, cursor = page(plan, desk.today, query.channel, query.limit, query.cursor)
@@ -285,7 +286,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
         f"There is no {request.method} here. Known paths: {known}.", field="path", expected="see /openapi.json"
     )
     request.scope["refusal_code"] = refusal.code
-    return _json(refusal.as_dict(), error.status_code)
+    return Response(_bytes(refusal.as_dict()), error.status_code, error.headers, media_type="application/json")
 
 
 def _day(day: date) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -78,6 +79,22 @@ async def answer_once(request: Request, body: bytes, work: Work) -> Response:
         return once(desk.needed_state(), key, body, now, lambda at: work(desk, key, at))
 
     return Response(await threads_of(request).run(done), media_type="application/json")
+
+
+def refuse_repeated_parameters(request: Request) -> None:
+    """Refuse a query in which a parameter stands twice: only one of the two would count.
+
+    Raises
+    ------
+    BadRequestError
+        ``bad_request``: names the parameter.
+    """
+    if len(request.query_params) != len(request.query_params.multi_items()):
+        counted = Counter(name for name, _ in request.query_params.multi_items())
+        name = counted.most_common(1)[0][0][:60]
+        raise BadRequestError(
+            f"{name!r} stands twice in the query. Send it once.", field=name, got=counted[name], expected=1
+        )
 
 
 def json_answer(value: Any, status: int = 200) -> Response:

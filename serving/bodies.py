@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
+from anyio import fail_after
 from fastapi import Request
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from scoring.errors import BadRequestError
 from serving import wire
+from serving.repeated_keys import refuse_repeated_keys
 
 TOO_MUCH: Final = 8
 """A body of this many times the limit is cut off without reading on."""
 LARGE: Final = 1 << 16
 """Bodies from this size on are parsed in a worker thread."""
+SLOWEST_SECONDS: Final = 60.0
+"""A body that takes longer is not waited for."""
 Shape = TypeVar("Shape", bound=wire.Strict)
+
+
+class TooSlowError(BadRequestError):
+    """The body does not come."""
+
+    http_status = 408
 
 
 async def json_body(request: Request) -> bytes:
@@ -23,7 +34,7 @@ async def json_body(request: Request) -> bytes:
     Raises
     ------
     BadRequestError
-        ``bad_request``: another content type, or too large.
+        ``bad_request``: another content type, packed, too large, too slow, or cut off.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -33,6 +44,14 @@ async def json_body(request: Request) -> bytes:
             got=kind[:50],
             expected="application/json",
         )
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise BadRequestError(
+            "Send the body as it is: a packed one may unpack to any size.",
+            field="content-encoding",
+            got=packed[:50],
+            expected="identity",
+        )
     return await _whole(request, request.app.state.most_body_bytes)
 
 
@@ -40,20 +59,30 @@ async def parsed(request: Request, shape: type[Shape]) -> tuple[Shape, bytes]:
     """A body as one of our shapes, and its bytes."""
     body = await json_body(request)
     try:
-        return shape.model_validate_json(body), body
+        found = shape.model_validate_json(body)
     except ValidationError as error:
         raise wire.refusal(error) from None
+    refuse_repeated_keys(body, found.n_keys)
+    return found, body
 
 
 async def _whole(request: Request, most: int) -> bytes:
     """The body. One that is too large is read on for a while and thrown away, so that its sender sees the refusal."""
     size, pieces = 0, []
-    async for piece in request.stream():
-        size += len(piece)
-        if size <= most:
-            pieces.append(piece)
-        elif size > TOO_MUCH * most:
-            break
+    try:
+        with fail_after(SLOWEST_SECONDS):
+            async for piece in request.stream():
+                size += len(piece)
+                if size <= most:
+                    pieces.append(piece)
+                elif size > TOO_MUCH * most:
+                    break
+    except TimeoutError:
+        raise TooSlowError(
+            f"The body did not come within {SLOWEST_SECONDS:g} seconds. Send it again.", field="body"
+        ) from None
+    except ClientDisconnect:
+        raise BadRequestError("The body was cut off before its end. Send it again.", field="body") from None
     if size > most:
         raise wire.TooLargeError(
             f"The body is larger than {most} bytes. Split the request.", field="body", expected=f"<= {most} bytes"

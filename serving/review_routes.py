@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from scoring.explanations import explain, page_html
 from serving import shapes, wire
 from serving.answers import is_degraded, record_answer
-from serving.asking import answer_once, caller_of, desk_of, threads_of
+from serving.asking import answer_once, caller_of, desk_of, refuse_repeated_parameters, threads_of
 from serving.bodies import parsed
 from serving.desk import Desk
 from serving.openapi import answers, body_of, explanation_answers
@@ -56,6 +56,7 @@ def add_review(app: FastAPI) -> None:
     async def account_decisions(
         request: Request, account_id: RecordId, limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> Response:
+        refuse_repeated_parameters(request)
         desk, caller, now = desk_of(request), caller_of(request), request.app.state.clock()
 
         def work() -> bytes:
@@ -122,6 +123,7 @@ def _add_explanation(app: FastAPI) -> None:
     async def explanation(
         request: Request, decision_id: RecordId, query: Annotated[wire.ExplanationQuery, Query()]
     ) -> Response:
+        refuse_repeated_parameters(request)
         kind = query.format or wanted(request.headers.get("accept", ""))
         desk, caller, now = desk_of(request), caller_of(request), request.app.state.clock()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from scoring.errors import BadRequestError
 from scoring.ledger.canonical import canonical
 from scoring.ledger.human import ACCESS, RequestKind, override, request
 from scoring.ledger.record import Record, StoredRecord, instant_text
 from scoring.ledger.replay import replay
+from scoring.portfolio.clean_rows import EARLIEST
 from serving.desk import Desk, there
 from serving.state.keys import Caller
 from serving.wire import CustomerRequest, OverrideRequest
@@ -72,7 +74,7 @@ def override_decision(
 
 def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: datetime) -> dict[str, Any]:
     """A customer asks for an explanation, a person, or a correction."""
-    desk.decision(decision_id)
+    refuse_other_days(asked.received_on, desk.decision(decision_id).as_of, now)
     written = request(
         there(desk.ledger),
         decision_id,
@@ -88,6 +90,21 @@ def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: dat
         "kind": str(asked.kind),
         "due_on": written.body["due_on"],
     }
+
+
+def refuse_other_days(received_on: date | None, decided_on: date | None, now: datetime) -> None:
+    """Refuse a day on which nobody can have asked about a decision: the day by which it is answered would be wrong.
+
+    >>> refuse_other_days(date(2026, 10, 1), date(2026, 9, 30), datetime(2026, 10, 1, 23, 30))
+    """
+    first, last = decided_on or EARLIEST, (now + timedelta(days=1)).date()
+    if received_on is not None and not first <= received_on <= last:
+        raise BadRequestError(
+            "The request must have come between the decision's day and today. Leave `received_on` out for today.",
+            field="received_on",
+            got=received_on.isoformat(),
+            expected=f"{first} to {last}",
+        )
 
 
 def replay_decision(desk: Desk, decision_id: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from scoring.errors import BadRequestError
+from scoring.portfolio.clean_rows import EARLIEST, LATEST
 from scoring.vocabulary import Channel
+from serving.repeated_keys import refuse_repeated_keys
 
 MOST_ACCOUNTS: Final = 10_000
 MOST_BODY_BYTES: Final = 50_000_000
@@ -28,6 +30,7 @@ ContactChannel = Literal[
     Channel.SMS, Channel.APP_PUSH, Channel.EMAIL, Channel.ONLINE_CS, Channel.AI_VOICE, Channel.AGENT_CALL, Channel.LETTER,
     Channel.FIELD_VISIT, Channel.LEGAL_REFERRAL,
 ]  # fmt: skip
+Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
 Row = dict[str, Any]
 
 
@@ -41,6 +44,10 @@ class Strict(BaseModel):
     """Exact types, and no key but the stated ones."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    def n_keys(self) -> int:
+        """How many keys it has, in all its objects, where that is known without looking into every value."""
+        return len(self.model_fields_set)
 
 
 class AccountHistory(Strict):
@@ -76,11 +83,18 @@ class AccountsRequest(Strict):
     accounts: (
         Annotated[list[AccountHistory], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_ACCOUNTS)] | None
     ) = None
-    as_of: date | None = None
+    as_of: Day | None = None
 
     def named(self) -> list[str]:
         """The accounts in the order asked; a history that lacks its id is refused later."""
         return self.account_ids or [str(history.accounts[0].get("account_id")) for history in self.accounts or ()]
+
+    def n_keys(self) -> int:
+        """Those of all rows too; values that are objects themselves are not looked into."""
+        own = super().n_keys()
+        for history in self.accounts or ():
+            own += len(history.model_fields_set) + sum(sum(map(len, rows)) for rows in history.tables().values())
+        return own
 
 
 class PermitRequest(Strict):
@@ -124,7 +138,7 @@ class CustomerRequest(Strict):
 
     kind: Literal["explanation", "human_review", "refuse_automated", "correction"]
     text: Annotated[str, Field(max_length=4_000)] = ""
-    received_on: date | None = None
+    received_on: Day | None = None
 
 
 class ExplanationQuery(BaseModel):
@@ -154,7 +168,7 @@ def parse_accounts(body: bytes) -> AccountsRequest:
     ------
     BadRequestError
         ``bad_request``: not JSON, a wrong type, an unknown key, no or too many accounts, an account twice, both or
-        neither of ``account_ids`` and ``accounts``, inline accounts without ``as_of``.
+        neither of ``account_ids`` and ``accounts``, inline accounts without ``as_of``, a key twice in one object.
 
     Examples
     --------
@@ -169,6 +183,7 @@ def parse_accounts(body: bytes) -> AccountsRequest:
         asked = AccountsRequest.model_validate_json(body)
     except ValidationError as error:
         raise refusal(error) from None
+    refuse_repeated_keys(body, asked.n_keys)
     if (asked.account_ids is None) == (asked.accounts is None):
         raise BadRequestError(
             "A request names either account_ids (of the current portfolio) or accounts (whole histories), and "

@@ -41,13 +41,23 @@ def table(found: Found) -> str:
     return "\n".join([*lines, f"| all | {found.calls:,} | {good / found.calls:.0%} | {cells} |"])
 
 
+def progress(found: Found, calls: int, seed: int) -> None:
+    """A line between two rounds, for whoever waits."""
+    at = f"{datetime.now(UTC):%H:%M:%S}"
+    print(
+        f"{at} seed {seed}: {found.calls:,} of {calls:,}, {len(found.faults)} kinds of faults",
+        *found.faults,
+        file=sys.stderr,
+    )
+
+
 def fuzzed(calls: int, seed: int) -> Found:
     """Calls to a service of its own."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         home = made_home(Path(scratch))
         desk = open_desk(replace(home.settings, state=str(Path(scratch) / "state.db")))
         try:
-            return Fuzzing(desk, home, seed).run(calls)
+            return Fuzzing(desk, home, seed).run(calls, watch=lambda found: progress(found, calls, seed))
         finally:
             desk.close()
 

@@ -11,7 +11,7 @@ import random
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -119,7 +119,9 @@ class Fuzzing:
         """Every look at it is a little later."""
         return STARTS_AT + timedelta(milliseconds=20 * next(self._numbers))
 
-    def run(self, calls: int, *, edges: bool = True, a_round: int = 10) -> Found:
+    def run(
+        self, calls: int, *, edges: bool = True, a_round: int = 10, watch: Callable[[Found], None] = lambda found: None
+    ) -> Found:
         """Examples and every edge of the schema once, then rounds over all routes until so many calls were made."""
         with self.client, quietly():
             for operation in self._operations if edges else ():
@@ -127,6 +129,7 @@ class Fuzzing:
             rounds = 0
             while self.found.calls < calls:
                 rounds += 1
+                watch(self.found)
                 for operation in self._operations:
                     most = max(1, a_round // SELDOM.get(operation.label, 1))
                     for source, share in SHARES.items():

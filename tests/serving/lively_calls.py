@@ -205,7 +205,7 @@ def _override(known: Known) -> st.SearchStrategy[Parts]:
 
 
 def _request(known: Known) -> st.SearchStrategy[Parts]:
-    days = st.dates(date(2026, 9, 1), date(2026, 12, 31)).map(date.isoformat)
+    days = st.dates(date(2026, 9, 28), date(2026, 10, 2)).map(date.isoformat)
     body = st.fixed_dictionaries(
         {"kind": st.sampled_from(["explanation", "human_review", "refuse_automated", "correction"])},
         optional={"text": st.text(max_size=500), "received_on": days},
