@@ -32,7 +32,8 @@ from tests.serving.conftest import AS_OF
 from tests.serving.study_load import DECISION, OUTCOME, PERMIT, RELEASE, Clients, Day, Told, drained, headers_of
 from tests.serving.study_service import Forked, Service, Whole, home_on
 
-LONGEST_LIFE_SECONDS = 4.0
+LONGEST_LIFE_SECONDS = 3.0
+WARM_SECONDS = 30.0
 MOST_CALLS_A_DAY = 3
 ASKED_AGAIN = 400
 
@@ -169,6 +170,13 @@ def told_again(service: Service, told: Told, chance: random.Random) -> list[str]
     return wrong
 
 
+def wait_for_more(told: Told) -> None:
+    """Wait until something new is acknowledged: from then on the service is at work."""
+    before, ends = len(told.acknowledged), time.monotonic() + WARM_SECONDS
+    while len(told.acknowledged) == before and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
 def kill_many(settings: Settings, service: Service, points: int, seed: int) -> tuple[Told, list[str]]:
     """Kill at so many points; what is wrong afterwards."""
     chance, told, day = random.Random(seed), Told(), day_of(settings, seed)
@@ -176,7 +184,8 @@ def kill_many(settings: Settings, service: Service, points: int, seed: int) -> t
         service.start()
         clients = Clients(service, day, told)
         clients.start()
-        time.sleep(0.2 + chance.random() * LONGEST_LIFE_SECONDS)
+        wait_for_more(told)
+        time.sleep(chance.random() * LONGEST_LIFE_SECONDS)
         clients.halt()
         service.kill()
         clients.join()
