@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from scoring.errors import ScoringError
 from serving.roles import OPEN, refuse_other_roles, route_of
-from serving.state.database import State
+from serving.state.database import State, StateUnavailableError
 from serving.state.keys import Caller, caller_of, has_keys, refused
 
 CACHED_SECONDS: Final = 3.0
@@ -71,6 +71,15 @@ class Admission:
             self._needs_keys = await anyio.to_thread.run_sync(has_keys, self.state)
             self._asked_at = monotonic()
         return self._needs_keys
+
+    async def is_for_this_machine_only(self, method: str, path: str) -> bool:
+        """Whether strangers are refused: as long as no key is known of. Signs of life do not wait for a database that is away."""
+        try:
+            return not await self.needs_keys()
+        except StateUnavailableError:
+            if route_of(method, path) in OPEN:
+                return not self._needs_keys
+            raise
 
     async def caller(self, method: str, path: str, headers: dict[bytes, bytes]) -> Caller | None:
         """Who asks; None where nobody needs to say so.

@@ -104,7 +104,7 @@ class Edge:
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Let the caller in; without keys, only this machine."""
         admission = scope["app"].state.admission
-        if not await admission.needs_keys():
+        if await admission.is_for_this_machine_only(scope["method"], scope["path"]):
             refuse_strangers(scope, headers)
         scope["caller"] = await admission.caller(scope["method"], scope["path"], headers)
 
