@@ -41,6 +41,7 @@ from scoring.ledger.record import Batch, StoredBatch
 from scoring.ledger.replay_inputs import CUSTOMER
 from scoring.ledger.store import Ledger
 from scoring.policy import Operations
+from scoring.portfolio.checking import refuse_miscounted
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_champion
@@ -133,6 +134,7 @@ def run_plan(
     bundle = with_effects(bundle, strategy)
     progress("reading the portfolio")
     portfolio = read_portfolio(folder, threads=threads, memory_limit=DUCKDB_MEMORY)
+    refuse_miscounted(portfolio)
     refuse_other_currency(portfolio, bundle)
     progress("features")
     frame = build(portfolio, as_of)

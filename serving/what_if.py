@@ -34,6 +34,7 @@ from scoring.decisions.what_if import (
 )
 from scoring.errors import BadRequestError
 from scoring.features.builder import build
+from scoring.portfolio.checking import refuse_miscounted
 from scoring.portfolio.reading import read_portfolio
 from scoring.scores.pins import load_champion
 from scoring.scores.scores import score
@@ -85,6 +86,7 @@ def ask_what_if(
     bundle = with_effects(load_champion(home)[1], strategy)
     progress("reading the portfolio")
     portfolio = read_portfolio(folder, threads=threads, memory_limit=DUCKDB_MEMORY)
+    refuse_miscounted(portfolio)
     refuse_other_currency(portfolio, bundle)
     progress("features and scores")
     scores = score(bundle, build(portfolio, as_of), threads=threads)

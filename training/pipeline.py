@@ -16,6 +16,7 @@ import scoring
 from scoring.errors import FeatureError
 from scoring.features.registry import FEATURE_NAMES, FEATURES
 from scoring.policy import forbidden_features
+from scoring.portfolio.checking import refuse_miscounted
 from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, load_bundle, write_bundle
 from training.bundling import bundle_documents
@@ -72,6 +73,7 @@ def train(
     """
     refuse_forbidden_features()
     portfolio = read_portfolio(folder, threads=threads)
+    refuse_miscounted(portfolio)
     ways = read_recipe(recipe, portfolio.source)
     definition = ways.definition(portfolio.currency)
     days = split_days(as_of, definition) if as_of else default_days(portfolio, definition, ways.split["train_days"])

@@ -14,7 +14,7 @@ from scoring.portfolio.findings import Finding, counted, key_of
 from scoring.portfolio.leakage import status_findings
 from scoring.portfolio.reading import Portfolio
 from scoring.portfolio.row_rules import row_findings, row_rules
-from scoring.portfolio.table_rules import table_findings, twin_accounts
+from scoring.portfolio.table_rules import duplicate_keys, table_findings, twin_accounts
 
 
 def check(portfolio: Portfolio) -> list[Finding]:
@@ -51,6 +51,40 @@ def check(portfolio: Portfolio) -> list[Finding]:
         ) from error
     order = {name: place for place, name in enumerate(contracts())}
     return sorted(found, key=lambda f: (f.severity != "error", order.get(f.table, len(order)), f.code, f.message))
+
+
+def refuse_miscounted(portfolio: Portfolio) -> None:
+    """Refuse a portfolio whose amounts would count twice or be added up across currencies; other findings touch single rows.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    Raises
+    ------
+    PortfolioError
+        ``bad_portfolio``: every table with keys that occur twice, and accounts in another currency.
+
+    Examples
+    --------
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> refuse_miscounted(portfolio_from_tables(SMALLEST))
+    >>> twice = SMALLEST | {"payments": [*SMALLEST["payments"], *SMALLEST["payments"]]}
+    >>> refuse_miscounted(portfolio_from_tables(twice))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    scoring.errors.PortfolioError: 1 keys (payment_id) of payments occur more than once, so amounts would count twice. ...
+    """
+    tables = [contracts()[name] for name in sorted(portfolio.observed)]
+    wrong = [finding for contract in tables for finding in duplicate_keys(portfolio.connection, contract)]
+    wrong += _currencies(portfolio)
+    if wrong:
+        told = " ".join(f"{finding.message} Keys: {', '.join(finding.examples)}." for finding in wrong)
+        raise PortfolioError(
+            f"{told} `scoring check` lists every finding.",
+            field=", ".join(finding.table for finding in wrong),
+            got=[finding.code for finding in wrong],
+        )
 
 
 def _findings(portfolio: Portfolio) -> Iterator[Finding]:

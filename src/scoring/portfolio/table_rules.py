@@ -20,7 +20,7 @@ def table_findings(connection: duckdb.DuckDBPyConnection, contract: TableContrac
     ['duplicate_key', 'duplicate_content']
     """
     return [
-        *_duplicate_keys(connection, contract),
+        *duplicate_keys(connection, contract),
         *_orphans(connection, contract),
         *_before_opening(connection, contract),
         *_overlaps(connection, contract),
@@ -39,7 +39,13 @@ def _any_repeat(connection: duckdb.DuckDBPyConnection, contract: TableContract, 
     return bool(rows > distinct)
 
 
-def _duplicate_keys(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> list[Finding]:
+def duplicate_keys(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> list[Finding]:
+    """Keys of a table that occur more than once; at most one finding.
+
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> duplicate_keys(portfolio_from_tables(SMALLEST).connection, contracts()["payments"])
+    []
+    """
     columns = ", ".join(quoted(name) for name in contract.key)
     if not _any_repeat(connection, contract, columns):
         return []

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scoring.errors import AsOfError, BadRequestError
-from scoring.portfolio.checking import check
+from scoring.errors import AsOfError, BadRequestError, PortfolioError
+from scoring.portfolio.checking import check, refuse_miscounted
 from scoring.portfolio.reading import read_portfolio
 from training.simulator import simulate, worlds
 
@@ -68,6 +68,14 @@ def test_the_data_check_finds_every_planted_defect(simulated: Simulated):
         assert finding.rows == defect["rows"], defect["what"]
     # One damage shows twice: a missing minimum is also a gap in the account's history.
     assert list(found) == [("statements", "minimum_due_in_part")]
+
+
+def test_a_dirty_world_is_neither_trained_on_nor_planned_for(simulated: Simulated):
+    with pytest.raises(PortfolioError) as refused:
+        refuse_miscounted(read_portfolio(simulated("dirty"), threads=1))
+
+    assert refused.value.got == ["duplicate_key", "duplicate_key", "currency_mix"]
+    assert "2 keys (account_id) of accounts" in refused.value.message and "scoring check" in refused.value.message
 
 
 def test_a_cold_bank_has_no_contacts_and_no_inflows(simulated: Simulated):
