@@ -1,0 +1,120 @@
+"""Asking as fast as the answers come, over a few kept connections, at the least cost to the machine that is measured.
+
+A full HTTP client costs more processor time a request than the service under test, and on two cores that is measured too. This one
+writes prepared bytes and reads to the end of the stated length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+WARM_UP: Final = 20
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request as it goes over the wire."""
+
+    bytes_sent: bytes
+
+    @classmethod
+    def of(cls, method: str, path: str, body: str = "") -> Ask:
+        """A request with a JSON body.
+
+        >>> Ask.of("GET", "/v1/queue").bytes_sent.splitlines()[0]
+        b'GET /v1/queue HTTP/1.1'
+        """
+        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        if body:
+            head += f"content-type: application/json\r\ncontent-length: {len(body.encode())}\r\n"
+        return cls(f"{head}\r\n{body}".encode())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One turn: requests a second, the median and the 99th of 100 in milliseconds, the server's processor time a request."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    n: int
+    failed: int
+
+
+def ask_for(port: int, asks: Sequence[Ask], seconds: float, connections: int, process: int) -> Measured:
+    """Ask a server on this machine for some seconds.
+
+    Parameters
+    ----------
+    process : int
+        The server, whose processor time is read, with all processes under it; where the system does not tell, it is NaN.
+    """
+    return asyncio.run(_turn(port, asks, seconds, connections, process))
+
+
+async def _turn(port: int, asks: Sequence[Ask], seconds: float, connections: int, process: int) -> Measured:
+    await _ask_until(port, iter(asks[:WARM_UP]), time.perf_counter() + 60)
+    endless = _endless(asks)
+    spent, began = cpu_seconds(process), time.perf_counter()
+    times = [
+        each
+        for own in await asyncio.gather(*(_ask_until(port, endless, began + seconds) for _ in range(connections)))
+        for each in own
+    ]
+    took, spent = time.perf_counter() - began, cpu_seconds(process) - spent
+    ms = np.array([own for own, _ in times]) * 1e3
+    failed = sum(not is_good for _, is_good in times)
+    p50, p99 = np.quantile(ms, [0.5, 0.99]).tolist()
+    return Measured(len(ms) / took, p50, p99, spent / len(ms) * 1e3, len(ms), failed)
+
+
+def _endless(asks: Sequence[Ask]) -> Iterator[Ask]:
+    while True:
+        yield from asks
+
+
+async def _ask_until(port: int, asks: Iterator[Ask], ends: float) -> list[tuple[float, bool]]:
+    """Seconds of each request over one connection, and whether it was answered with 200."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+    times = []
+    try:
+        for ask in asks:
+            began = time.perf_counter()
+            if began > ends:
+                break
+            writer.write(ask.bytes_sent)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            times.append((time.perf_counter() - began, head.startswith(b"http/1.1 200")))
+    finally:
+        writer.close()
+    return times
+
+
+def cpu_seconds(process: int) -> float:
+    """Processor time of a process and all under it so far; NaN where the system does not tell."""
+    found = {int(path.parent.name): _stat(path) for path in Path("/proc").glob("[0-9]*/stat")}
+    family = {process}
+    while more := {pid for pid, fields in found.items() if fields and int(fields[1]) in family} - family:
+        family |= more
+    ticks = [int(fields[11]) + int(fields[12]) for pid in family if (fields := found.get(pid))]
+    return sum(ticks) / _TICKS if ticks else float("nan")
+
+
+def _stat(path: Path) -> list[str]:
+    """The fields behind the name of a process; none where it has just ended."""
+    try:
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
