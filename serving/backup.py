@@ -33,7 +33,7 @@ SCHEMA: Final = "backup/1"
 LEDGER: Final = "ledger.db"
 SUBJECTS: Final = "ledger-subjects.db"
 STATE: Final = "state.db"
-KEPT_FOLDERS: Final = ("bundles", "plans", "policies", "tables", "strategies")
+KEPT_FOLDERS: Final = ("bundles", "plans", "policies", "tables", "strategy")
 IN_USE: Final = (LEDGER, SUBJECTS, STATE, "bundles", "plans")
 
 

@@ -37,8 +37,16 @@ def command(settings: Settings) -> list[str]:
     root = Path(__file__).resolve().parents[1]
     return [
         sys.executable, "-m", "bentoml", "serve", "serving.service:CollectionsService",
-        "--host", host, "--port", str(settings.port), "--working-dir", str(root),
+        "--host", host, "--port", str(settings.port), "--working-dir", str(root), *_tls_options(settings),
     ]  # fmt: skip
+
+
+def _tls_options(settings: Settings) -> list[str]:
+    """BentoML's own options for TLS; none without a certificate."""
+    if settings.tls is None:
+        return []
+    certificate, key = settings.tls
+    return ["--ssl-certfile", str(certificate.resolve()), "--ssl-keyfile", str(key.resolve())]
 
 
 def environment(settings: Settings) -> dict[str, str]:

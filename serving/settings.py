@@ -9,6 +9,8 @@ variable                    default                                  example
 ``SCORING_LEDGER``          ``<SCORING_HOME>/ledger.db``             ``postgresql://scoring@db/ledger`` (or another file)
 ``SCORING_STATE``           ``<SCORING_HOME>/state.db``              ``postgresql://scoring@db/state`` (keys, permits, events)
 ``SCORING_WORKERS``         ``1``                                    ``2`` (processes that share ledger and state)
+``SCORING_TLS_CERT``        none                                     ``/etc/scoring/cert.pem`` (with its chain: answers over https)
+``SCORING_TLS_KEY``         none                                     ``/etc/scoring/key.pem`` (both or neither)
 ``SCORING_THREADS``         ``2``                                    ``4`` (DuckDB and contributions, each worker)
 ``SCORING_MOST_BODY``       ``50000000``                             ``1000000`` (bytes of a request's body)
 ``SCORING_MOST_ACCOUNTS``   ``10000``                                ``500`` (accounts of one request)
@@ -67,6 +69,7 @@ class Settings:
     ledger: str = ""
     state: str = ""
     workers: int = 1
+    tls: tuple[Path, Path] | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -91,7 +94,7 @@ def read_settings() -> Settings:
     Raises
     ------
     BadRequestError
-        A number is not one, or out of range: names the variable and what is expected.
+        A number is not one, or out of range; one of certificate and key without the other: names the variable and what is expected.
     """
     return Settings(
         home=Path(os.environ.get("SCORING_HOME", ".scoring")),
@@ -102,8 +105,23 @@ def read_settings() -> Settings:
         ledger=os.environ.get("SCORING_LEDGER", ""),
         state=os.environ.get("SCORING_STATE", ""),
         workers=_number("SCORING_WORKERS", 1, 1, 64),
+        tls=_tls(os.environ.get("SCORING_TLS_CERT", ""), os.environ.get("SCORING_TLS_KEY", "")),
         limits=_limits(),
     )
+
+
+def _tls(certificate: str, key: str) -> tuple[Path, Path] | None:
+    """Certificate and key, or None; one alone, or one that is not there, is refused: nothing goes out unencrypted by mistake."""
+    if not certificate and not key:
+        return None
+    for name, text in (("SCORING_TLS_CERT", certificate), ("SCORING_TLS_KEY", key)):
+        if not Path(text).is_file():
+            raise BadRequestError(
+                f"{name} names no file, and TLS needs a certificate and its key. Set both, or neither.",
+                field=name,
+                got=text,
+            )
+    return Path(certificate), Path(key)
 
 
 def _limits() -> Limits:
