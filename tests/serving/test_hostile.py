@@ -258,16 +258,14 @@ def test_an_absurd_amount_is_refused_wherever_rows_come(
 
 
 def test_amounts_at_the_end_of_all_numbers_are_added_up_or_refused(client: TestClient) -> None:
-    most = 2**63 - 1
-    for amounts in ([most] * 3, [most, 1], [2**62] * 2):
-        paid = [
-            {**SMALLEST["payments"][0], "payment_id": f"P{n}", "amount_cents": cents} for n, cents in enumerate(amounts)
-        ]
+    for most, status in ((2**63 - 1, 422), (10**13 + 1, 422), (10**13, 200)):
+        paid = [{**SMALLEST["payments"][0], "payment_id": f"P{n}", "amount_cents": most - n} for n in range(5)]
         owed = [{**row, "balance_cents": most, "minimum_due_cents": most} for row in SMALLEST["statements"]]
         for history in ({**SMALLEST, "payments": paid}, {**SMALLEST, "statements": owed}):
             for path in ("/v1/score", "/v1/decisions"):
                 answer = client.post(path, json={"accounts": [history], "as_of": "2025-04-30"})
-                assert answer.status_code == 200 or assert_refused(answer, 400, 422)
+                assert answer.status_code == status, answer.text
+                assert status == 200 or assert_refused(answer)
 
 
 def test_fifty_million_bytes_are_read_and_one_more_is_refused(client: TestClient) -> None:
