@@ -25,7 +25,6 @@ from serving.day_routes import add_day
 from serving.desk import Desk
 from serving.edge import Edge, retry_headers, status_of
 from serving.inline_accounts import has_few_rows
-from serving.live_queue import page
 from serving.meters import CONTENT_TYPE, Meters
 from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies, plain_answers
 from serving.review_routes import add_review
@@ -202,7 +201,7 @@ def _add_questions(app: FastAPI) -> None:
         refuse_repeated_parameters(request)
         desk = await refreshed(request)
         plan = desk.plan()
-        rows, cursor = page(plan, desk.today, query.channel, query.limit, query.cursor)
+        rows, cursor = desk.queues.page(query.channel, query.limit, query.cursor)
         is_stale = desk.is_stale(request.app.state.clock())
         told = {"run_id": plan.run_id, "as_of": plan.as_of.isoformat(), "is_stale": is_stale}
         told["degraded"] = desk.condition.is_degraded

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from scoring.decisions.strategy import Strategy, house_strategy, strategy_from
 from scoring.errors import NotReadyError
@@ -23,6 +24,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
 from serving.nightly import CURRENT, PLAN_FILE
+from serving.row_numbers import RowNumbers
 
 Rows = npt.NDArray[np.int64]
 ALL_CHANNELS: Final = "all"
@@ -31,6 +33,7 @@ QUEUE_FIELDS: Final = (
     "cure_amount_cents", "payable_low_cents", "payable_mid_cents", "payable_high_cents", "segment", "evidence",
     "runner_up_channel", "needs_review", "decision_id",
 )  # fmt: skip
+FEW_VALUES: Final = frozenset({"channel", "treatment", "runner_up_channel", "reason", "bucket", "segment", "evidence"})
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class CurrentPlan:
     policy : mapping
         Profile, its hash, and operations, as ``plan.json`` states them.
     decisions : DataFrame
-        ``decisions.parquet`` with the columns of ``scores.parquet`` beside it, in the order of the plan.
+        What answers and queues show of ``decisions.parquet`` and ``scores.parquet``, in the order of the plan.
     row_of : mapping of account id to row
     order : mapping of channel name, or ``all``, to rows in queue order
     offered : mapping of channel to number or None
@@ -114,8 +117,8 @@ def read_current_plan(home: Path) -> CurrentPlan:
         pointer = json.loads(pointer_path.read_text(encoding="utf-8"))
         folder = home / "plans" / pointer["plan"]
         summary = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
-        decisions = pd.read_parquet(folder / "decisions.parquet")
-        scores = pd.read_parquet(folder / "scores.parquet")
+        decisions = _columns(folder / "decisions.parquet", (*DECISION_FIELDS, *QUEUE_FIELDS, "loss_cents"))
+        scores = _columns(folder / "scores.parquet", ("account_id", *QUEUE_FIELDS))
         return _current(pointer, summary, decisions, scores, strategy_of(home, summary["strategy"]["sha256"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise NotReadyError(
@@ -124,6 +127,15 @@ def read_current_plan(home: Path) -> CurrentPlan:
             field="plan",
             got=type(error).__name__,
         ) from error
+
+
+def _columns(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
+    """The wanted columns that a file has, in one piece each; texts with few values as categories."""
+    there = pq.read_schema(path).names
+    names = [name for name in dict.fromkeys(wanted) if name in there]
+    few = [name for name in names if name in FEW_VALUES]
+    table = pq.read_table(path, columns=names, read_dictionary=few, use_threads=False).combine_chunks()
+    return cast(pd.DataFrame, table.to_pandas())
 
 
 def strategy_of(home: Path, sha256: str) -> Strategy:
@@ -164,7 +176,7 @@ def _current(
         closed=frozenset(channel for channel in CONTACT_CHANNELS if offered[str(channel)]["offered"] == 0),
         policy=summary["policy"],
         decisions=joined,
-        row_of=row_numbers(decisions["account_id"]),
+        row_of=RowNumbers(decisions["account_id"].array),
         order=_orders(joined),
         offered={channel: offered[str(channel)]["offered"] for channel in CONTACT_CHANNELS},
         losses=joined["loss_cents"].to_numpy(dtype=np.float64),
@@ -181,11 +193,6 @@ def _orders(decisions: pd.DataFrame) -> dict[str, Rows]:
     orders = {str(c): by_rank[channel[by_rank] == str(c)] for c in CONTACT_CHANNELS}
     none = channel[by_priority] == str(Channel.NONE)
     return {**orders, str(Channel.NONE): by_priority[none], ALL_CHANNELS: by_priority[~none]}
-
-
-def row_numbers(account_ids: pd.Series) -> dict[str, int]:
-    """Row of each account id."""
-    return dict(zip(account_ids.tolist(), range(len(account_ids)), strict=True))
 
 
 def refuse_stale_plan(plan: CurrentPlan, portfolio: Portfolio, ledger: Ledger) -> None:

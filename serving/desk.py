@@ -35,7 +35,8 @@ from serving.deciding_stored import decide_stored
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
 from serving.inline_accounts import inline_columns
-from serving.live_prices import LivePrices, plan_prices, prices_now
+from serving.live_prices import LivePrices, Pricing, plan_prices
+from serving.live_queue import LiveQueues
 from serving.morning import Morning
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
@@ -319,7 +320,8 @@ class Desk:
         plan, named = self.plan(), asked.named()
         again = {name: self.decided_again(name, recorded_at) for name in self.changed(asked)}
         planned = [name for name in named if name in plan.row_of and name not in again] if self.is_quick(asked) else []
-        rows = [*plan.answers([plan.row_of[name] for name in planned]), *again.values()]
+        rows = plan.answers([plan.row_of[name] for name in planned]) if planned else []
+        rows += again.values()
         rest = without(asked, [*planned, *again])
         if rest is not None:
             prices = self.prices(recorded_at)
@@ -376,7 +378,17 @@ class Desk:
             return plan_prices(self.plan())
         with state.reading() as connection:
             reserved = reserved_by_channel(connection, now)
-        return prices_now(self.plan(), self.today, reserved)
+        return self._pricing.now(reserved)
+
+    @cached_property
+    def queues(self) -> LiveQueues:
+        """The plan's queues as they are now."""
+        return LiveQueues(self.plan(), self.today)
+
+    @cached_property
+    def _pricing(self) -> Pricing:
+        assert self.today is not None
+        return Pricing(self.plan(), self.today)
 
     def content(self, channels: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What contacts on these channels must say and carry under the plan's contact policy."""

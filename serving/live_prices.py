@@ -57,6 +57,23 @@ def plan_prices(plan: CurrentPlan) -> LivePrices:
     return LivePrices(plan.prices, plan.minute_prices, plan.closed, {})
 
 
+class Pricing:
+    """Prices of now, worked out again only when something was told or reserved since; safe to use from several threads."""
+
+    def __init__(self, plan: CurrentPlan, today: Today) -> None:
+        self._plan, self._today = plan, today
+        self._last: tuple[Any, LivePrices] = (None, plan_prices(plan))
+
+    def now(self, reserved: Mapping[str, int]) -> LivePrices:
+        """As `prices_now`."""
+        seen = (self._today.version, tuple(sorted(reserved.items())))
+        known, prices = self._last
+        if known != seen:
+            prices = prices_now(self._plan, self._today, reserved)
+            self._last = (seen, prices)
+        return prices
+
+
 def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, int]) -> LivePrices:
     """Prices after what was done since the plan.
 
@@ -72,6 +89,8 @@ def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, int]) -> 
         if places is None or channel in closed:
             continue
         left = places - today.contacted(str(channel)) - reserved.get(str(channel), 0)
+        if left >= len(plan.order[str(channel)]) + len(today.redecided()) and left > 0:
+            continue  # enough for everybody, however many left or came
         by = rise(left, _losses_left(plan, today, str(channel)))
         if by is None:
             closed.add(channel)

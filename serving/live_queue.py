@@ -10,95 +10,132 @@ import base64
 import binascii
 from bisect import insort
 from collections import defaultdict
-from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from scoring.errors import BadRequestError
 from scoring.vocabulary import Channel
-from serving.current_plan import ALL_CHANNELS, QUEUE_FIELDS, CurrentPlan
-from serving.today import Today
+from serving.current_plan import ALL_CHANNELS, CurrentPlan
+from serving.today import Redecided, Today
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
 class Changes:
-    """What a queue has lost and gained since the plan.
+    """What one queue has gained since the plan: rows by the place in the plan's order before which they stand.
 
-    Attributes
+    Parameters
     ----------
-    gone : frozenset of int
-        Rows of the plan.
-    came : mapping of int to list of rows
-        By the place in the plan's order before which they stand.
+    worths : array
+        What the accounts of the queue are worth, in its order.
     """
 
-    gone: frozenset[int]
-    came: dict[int, list[Row]]
+    def __init__(self, worths: npt.NDArray[np.float64]) -> None:
+        self._least = -np.minimum.accumulate(worths)  # falls along the queue, so that a place is found by halving
+        self._entries: dict[str, tuple[int, tuple[float, str, Row]]] = {}
+        self._came: dict[int, list[tuple[float, str, Row]]] = defaultdict(list)
+
+    def put(self, account_id: str, worth: float, row: Row) -> None:
+        """Let an account stand before the first one that is worth less."""
+        self.take_out(account_id)
+        place, entry = int(self._least.searchsorted(-worth, side="right")), (-worth, account_id, row)
+        insort(self._came[place], entry, key=_order)
+        self._entries[account_id] = place, entry
+
+    def take_out(self, account_id: str) -> None:
+        """Forget an account, if it is here."""
+        place, entry = self._entries.pop(account_id, (-1, None))
+        if entry is not None:
+            self._came[place].remove(entry)
+
+    def before(self, place: int) -> list[Row]:
+        """The rows that stand before a place of the plan's order."""
+        return [row for _, _, row in self._came[place]] if place in self._came else []
 
 
-def changes(plan: CurrentPlan, today: Today | None, name: str) -> Changes:
-    """What was dropped and moved in one queue."""
-    again = {} if today is None else today.redecided()
-    gone = frozenset(plan.row_of[account_id] for account_id in again if account_id in plan.row_of)
-    came: dict[int, list[tuple[float, str, Row]]] = defaultdict(list)
-    for account_id, one in list(again.items()):
-        row = one.queue_row
-        if row is None or name not in (ALL_CHANNELS, row["channel"]):
-            continue
-        worth = float(row["priority_value_cents"] if name == ALL_CHANNELS else one.loss_cents)
-        insort(came[_place(plan, name, worth)], (-worth, account_id, row))
-    return Changes(gone, {place: [row for _, _, row in rows] for place, rows in came.items()})
+def _order(entry: tuple[float, str, Row]) -> tuple[float, str]:
+    return entry[0], entry[1]
 
 
-def _place(plan: CurrentPlan, name: str, worth: float) -> int:
-    """The first place in the plan's order whose account is worth less."""
-    column = plan.priorities if name == ALL_CHANNELS else plan.losses
-    less = np.flatnonzero(column[plan.order[name]] < worth)
-    return int(less[0]) if len(less) else len(plan.order[name])
+class LiveQueues:
+    """The queues of a plan with what happened since; safe to use from several threads.
 
-
-def page(
-    plan: CurrentPlan, today: Today | None, channel: Channel | None, limit: int, cursor: str | None
-) -> tuple[list[Row], str | None]:
-    """Rows of a queue from where the cursor points, and the cursor of the next page (None after the last).
-
-    Raises
-    ------
-    BadRequestError
-        ``bad_request``: the cursor is none of ours, is of another queue, or of a plan that is no longer in force.
+    A page costs as much as it has rows, and an account that was decided again costs one search, however long the queue is.
     """
-    name = ALL_CHANNELS if channel is None else str(channel)
-    place, shown = (0, 0) if cursor is None else _read(cursor, plan.run_id, name)
-    order, changed = plan.order[name], changes(plan, today, name)
-    found: list[Row | int] = []
-    while place <= len(order):
-        came = changed.came.get(place, ())[shown:]
-        taken = came[: limit - len(found)]
-        found += taken
-        if len(taken) < len(came):
-            return _rows(plan, found), _cursor(plan.run_id, name, place, shown + len(taken))
-        if place == len(order):
-            break
-        row = int(order[place])
-        if row not in changed.gone:
-            if len(found) == limit:
-                return _rows(plan, found), _cursor(plan.run_id, name, place, shown + len(taken))
-            found.append(row)
-        place, shown = place + 1, 0
-    return _rows(plan, found), None
 
+    def __init__(self, plan: CurrentPlan, today: Today | None) -> None:
+        self._plan, self._today, self._version = plan, today, 0
+        self._lock = Lock()
+        self._gone: set[int] = set()
+        self._seen: dict[str, Redecided] = {}
+        self._changes: dict[str, Changes] = {}
 
-def _rows(plan: CurrentPlan, found: list[Row | int]) -> list[Row]:
-    """Rows of the plan and rows that moved in, in their order."""
-    numbers = [row for row in found if isinstance(row, int)]
-    planned = plan.decisions[list(QUEUE_FIELDS)].take(numbers)
-    columns = [planned[name].tolist() for name in QUEUE_FIELDS]
-    of_plan = iter([dict(zip(QUEUE_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)])
-    return [next(of_plan) if isinstance(row, int) else row for row in found]
+    def page(self, channel: Channel | None, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+        """Rows of a queue from where the cursor points, and the cursor of the next page (None after the last).
+
+        Raises
+        ------
+        BadRequestError
+            ``bad_request``: the cursor is none of ours, is of another queue, or of a plan that is no longer in force.
+        """
+        name, run_id = ALL_CHANNELS if channel is None else str(channel), self._plan.run_id
+        place, shown = (0, 0) if cursor is None else _read(cursor, run_id, name)
+        with self._lock:
+            self._take_in()
+            found, place, shown = self._found(name, place, shown, limit)
+        rows = iter(self._plan.queue_rows([row for row in found if isinstance(row, int)]))
+        following = None if place < 0 else _cursor(run_id, name, place, shown)
+        return [next(rows) if isinstance(row, int) else row for row in found], following
+
+    def _found(self, name: str, place: int, shown: int, limit: int) -> tuple[list[Row | int], int, int]:
+        """Rows of the plan by number and rows that came in, and where the next page begins (-1: nowhere)."""
+        order, changes = self._plan.order[name], self._changes.get(name)
+        found: list[Row | int] = []
+        while place <= len(order):
+            came = [] if changes is None else changes.before(place)[shown:]
+            taken = came[: limit - len(found)]
+            found += taken
+            if len(taken) < len(came):
+                return found, place, shown + len(taken)
+            if place == len(order):
+                break
+            row = int(order[place])
+            if row not in self._gone:
+                if len(found) == limit:
+                    return found, place, shown + len(taken)
+                found.append(row)
+            place, shown = place + 1, 0
+        return found, -1, 0
+
+    def _take_in(self) -> None:
+        """Move and drop the accounts that were decided again since the last page."""
+        if self._today is None or self._today.version == self._version:
+            return
+        self._version = self._today.version
+        for account_id, one in list(self._today.redecided().items()):
+            if self._seen.get(account_id) is not one:
+                self._seen[account_id] = one
+                self._move(account_id, one)
+
+    def _move(self, account_id: str, one: Redecided) -> None:
+        row = self._plan.row_of.get(account_id)
+        if row is not None:
+            self._gone.add(row)
+        for changes in self._changes.values():
+            changes.take_out(account_id)
+        if one.queue_row is not None:
+            self._of(ALL_CHANNELS).put(account_id, float(one.queue_row["priority_value_cents"]), one.queue_row)
+            self._of(one.queue_row["channel"]).put(account_id, float(one.loss_cents), one.queue_row)
+
+    def _of(self, name: str) -> Changes:
+        if name not in self._changes:
+            worths = self._plan.priorities if name == ALL_CHANNELS else self._plan.losses
+            self._changes[name] = Changes(worths[self._plan.order[name]])
+        return self._changes[name]
 
 
 def _read(cursor: str, run_id: str, name: str) -> tuple[int, int]:

@@ -19,13 +19,14 @@ from scoring.scores.bundle import Bundle
 from scoring.scores.pins import Pin, load_challenger, load_champion
 from serving.archive import archived_bundles, archived_tables
 from serving.contact_policy import policy_of
-from serving.current_plan import read_current_plan, refuse_stale_plan, row_numbers
+from serving.current_plan import read_current_plan, refuse_stale_plan
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
 from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.places import without_places
 from serving.release import bundles_of
+from serving.row_numbers import RowNumbers
 from serving.settings import Settings
 from serving.state.database import State
 from serving.today import Today
@@ -130,7 +131,7 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = without_places(_or_refusal(lambda: policy_of(plan)), settings)
     morning = None if isinstance(policy, ScoringError) else morning_of(portfolio, frame, policy, plan.strategy)
-    return Day(plan, portfolio, frame, row_numbers(frame.positions["account_id"]), policy, morning)
+    return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning)
 
 
 def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:

@@ -62,7 +62,12 @@ def reference_version(name: str) -> str:
     >>> len(reference_version("harm"))
     64
     """
-    return sha256(reference_text(name).encode()).hexdigest()
+    return _sha256(reference_text(name))
+
+
+@lru_cache(maxsize=16)
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 @contextmanager

@@ -93,16 +93,25 @@ def _plain(value: Any) -> Any:
     if kind is float:
         return _plain_float(value)
     if kind is dict:
-        if not all(type(key) is str and key.isascii() for key in value):
-            raise _Unusual
-        return {key: _plain(each) for key, each in value.items()}
+        _refuse_other_names(value)
+        return {name: each if type(each) is str else _plain(each) for name, each in value.items()}
     if kind is list:
-        return [_plain(each) for each in value]
+        return [_plain_float(each) if type(each) is float else _plain(each) for each in value]
     if kind is int and -_LARGEST <= value <= _LARGEST:
         return value
     if kind is Text:
         return orjson.Fragment(value.json)
     raise _Unusual
+
+
+def _refuse_other_names(members: dict[Any, Any]) -> None:
+    """Names in ASCII have the same order in UTF-16 and in UTF-8."""
+    try:
+        plain = "".join(members).isascii()
+    except TypeError:
+        plain = False
+    if not plain:
+        raise _Unusual
 
 
 def _plain_float(value: float) -> Any:
