@@ -3,6 +3,8 @@
 Building features takes as long as the portfolio is large, so a request builds over its own accounts only. The builder
 gives an account the same bits whatever else is in the portfolio; what must be the same is which tables were observed,
 so inline accounts that come with other tables are built apart.
+
+Scores of histories that are plainly in order do not come here: `serving.inline_accounts` has them without SQL.
 """
 
 from __future__ import annotations

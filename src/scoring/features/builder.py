@@ -1,8 +1,9 @@
-"""The only builder of features: one SQL text, compiled once, for bulk, for one stored account and for one inline history.
+"""The builder of features for portfolios: one SQL text, compiled once, for bulk and for stored accounts.
 
 Ibis costs 0.2 s to build and compile, so the text is kept with a marker where the as-of day goes; a request only puts the
 day in and runs it. All aggregates are over whole numbers and each ratio is one division at the end, so the same account
-gives the same bits whatever else is in the portfolio and however many threads run.
+gives the same bits whatever else is in the portfolio and however many threads run. A history that comes in a request is
+walked in plain Python instead (`scoring.features.one_account`), to the same bits.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Final
 
 from scoring.portfolio.contracts import Column, TableContract, contracts
@@ -63,9 +64,7 @@ def clean_columns(contract: TableContract, rows: Rows) -> Columns | None:
         if rows and not plan.required <= named <= plan.names:
             return None
         columns = {
-            column.name: _read(column, [row.get(column.name) for row in rows])
-            if column.name in named
-            else [None] * len(rows)
+            column.name: _read(column, _values(rows, column.name)) if column.name in named else [None] * len(rows)
             for column in plan.columns
         }
         _refuse_rows(plan, columns)
@@ -219,6 +218,14 @@ def _midnight(day: date) -> datetime:
 
 
 # --- one column at a time ---
+
+
+def _values(rows: Rows, name: str) -> list[Any]:
+    """What each row says; nearly always every row says something, and then this takes half the time."""
+    try:
+        return list(map(itemgetter(name), rows))
+    except KeyError:
+        return [row.get(name) for row in rows]
 
 
 def _read(column: Column, values: list[Any]) -> list[Any]:

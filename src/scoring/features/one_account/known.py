@@ -60,6 +60,8 @@ def _learned_by_then(contract: TableContract, columns: Columns, end: datetime) -
     """Each column learned later, None until its own instant *and* that of its clock have passed."""
     shown = {}
     for name, clock in contract.learned_later.items():
+        if not any(columns[name]):
+            continue  # nothing to hide
         group = {clock} | {other for other, its in contract.learned_later.items() if its == clock}
         instants = zip(*(columns[other] for other in group), strict=True)
         passed = [all(at is None or at < end for at in row) for row in instants]
