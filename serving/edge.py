@@ -21,6 +21,7 @@ import orjson
 
 from scoring.errors import ContributionsError, FeatureError, ScoringError
 from serving.meters import Meters
+from serving.roles import NoMethodError, refuse_unlisted
 from serving.state.database import RETRY_AFTER_SECONDS
 
 Scope = MutableMapping[str, Any]
@@ -107,6 +108,7 @@ class Edge:
         if await admission.is_for_this_machine_only(scope["method"], scope["path"]):
             refuse_strangers(scope, headers)
         scope["caller"] = await admission.caller(scope["method"], scope["path"], headers)
+        refuse_unlisted(scope["method"], scope["path"])
 
     def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
@@ -197,9 +199,11 @@ def status_of(error: ScoringError) -> int:
 
 
 def retry_headers(error: ScoringError) -> list[tuple[bytes, bytes]]:
-    """When to ask again, where asking again helps; which scheme of keys, where one is missing."""
+    """When to ask again, where asking again helps; which scheme of keys, where one is missing; which methods a path has."""
     if status_of(error) in (429, 503):
         return [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
+    if isinstance(error, NoMethodError):
+        return [(b"allow", error.allow.encode())]
     return [(b"www-authenticate", b"Bearer")] if error.http_status == 401 else []
 
 

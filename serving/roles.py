@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scoring.errors import BadRequestError
 from serving.state.keys import ROLES, Caller, RoleRefusedError
 
 EVERYONE: Final = frozenset(ROLES)
@@ -39,6 +40,7 @@ ALLOWED: Final = {
     ("POST", "/v1/decisions/{decision_id}/replay"): REPLAY,
     ("GET", "/v1/accounts/{account_id}/decisions"): READ,
 }
+METHODS: Final = sorted({method for method, _ in ALLOWED})
 _PARAMETER: Final = re.compile(r"\\\{[^}]+\\\}")
 
 
@@ -66,8 +68,58 @@ def route_of(method: str, path: str) -> tuple[str, str] | None:
     return None
 
 
+class NoRouteError(BadRequestError):
+    """A path, or a method of it, that is not in the table.
+
+    Attributes
+    ----------
+    allow : str
+        The methods that the path has, for the header ``Allow``.
+    """
+
+    http_status = 404
+    allow = ""
+
+
+class NoMethodError(NoRouteError):
+    """A path that has other methods."""
+
+    http_status = 405
+
+
+def refuse_unlisted(method: str, path: str) -> None:
+    """Refuse what is not in the table, whatever the application may have there.
+
+    Raises
+    ------
+    NoRouteError
+        ``bad_request`` with 404, or with 405 where the path has other methods.
+
+    Examples
+    --------
+    >>> refuse_unlisted("GET", "/v1/queue")
+    >>> refuse_unlisted("DELETE", "/v1/queue")
+    Traceback (most recent call last):
+    ...
+    serving.roles.NoMethodError: There is no DELETE of /v1/queue. Ask with GET.
+    """
+    if route_of(method, path) is not None:
+        return
+    others = [other for known in METHODS if (other := route_of(known, path)) is not None]
+    if others:
+        methods, template = [known for known, _ in others], others[0][1]
+        allow = ", ".join(methods)
+        refusal = NoMethodError(
+            f"There is no {method} of {template}. Ask with {allow}.", field="method", got=method, expected=methods
+        )
+        refusal.allow = allow
+        raise refusal
+    known = ", ".join(sorted({template for _, template in ALLOWED}))
+    raise NoRouteError(f"There is nothing here. Known paths: {known}.", field="path", expected="see /openapi.json")
+
+
 def refuse_other_roles(caller: Caller, method: str, path: str) -> None:
-    """Refuse a caller whose role is not in the table's row; a path that is nowhere is left to be answered as unknown.
+    """Refuse a caller whose role is not in the table's row; a path that is nowhere is refused by `refuse_unlisted`.
 
     Raises
     ------

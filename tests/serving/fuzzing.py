@@ -56,7 +56,10 @@ HANGS_AFTER_SECONDS = 120
 """Then the whole run ends with the places where every thread stands."""
 WRONG_KEYS = ("missing", "unknown", "expired", "revoked", "no key at all")
 SHARES = {"lively": 3, "allowed": 1, "forbidden": 1}
-SELDOM = {"POST /v1/decisions/{decision_id}/replay": 3, "POST /v1/outcomes": 2}
+SELDOM = {
+    "POST /v1/decisions/{decision_id}/replay": 5, "POST /v1/outcomes": 3, "POST /v1/score": 2, "POST /v1/decisions": 2,
+    "POST /v1/permits": 2,
+}  # fmt: skip
 """Routes that compute most, and are called less often by as much."""
 
 
@@ -171,9 +174,8 @@ class Fuzzing:
         sent = case.as_transport_kwargs(base_url="http://scoring.bank")
         sent = {name: value for name, value in sent.items() if name != "cookies"}
         who, header = self._who(sent.get("method", ""), operation)
-        sent["headers"] = {
-            k: v for k, v in dict(sent["headers"] or {}).items() if k.lower() != "authorization"
-        } | header
+        own = dict(sent["headers"] or {}).items()
+        sent["headers"] = {k: v.encode("utf-8", "replace") for k, v in own if k.lower() != "authorization"} | header
         shown = f"{source} {who} {str({k: v for k, v in sent.items() if k != 'headers'})[:600]}"
         faulthandler.dump_traceback_later(HANGS_AFTER_SECONDS, exit=True)
         began = time.process_time()

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from serving.app import equip, make_app
 from serving.desk import Desk
 from serving.edge import LOG
+from serving.roles import ALLOWED, EVERYONE
 from serving.shapes import ErrorAnswer
 from tests.serving.conftest import client_of
 
@@ -70,9 +71,10 @@ def test_a_request_leaves_one_log_line_without_any_account(
 
 
 def test_a_defect_is_answered_in_the_same_shape_and_logged_without_its_message(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = client_of(desk)
+    monkeypatch.setitem(ALLOWED, ("GET", "/defect"), EVERYONE)
 
     @client.app.get("/defect")  # type: ignore[attr-defined, untyped-decorator]
     async def defect() -> None:

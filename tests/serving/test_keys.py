@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -86,6 +87,54 @@ def test_without_a_key_only_the_signs_of_life_are_answered(state: State) -> None
 
     assert {route for route, status in statuses.items() if status != 401} == OPEN
     assert client.get("/nowhere").status_code == 401
+
+
+def test_on_every_route_every_wrong_key_gets_the_very_same_bytes(state: State) -> None:
+    """Nothing tells apart a key that is missing, unknown, over or revoked; nor a route that is there from one that is not."""
+    right, over, ended = key_of(state, "admin"), key_of(state, "admin", days=-1), key_of(state, "admin")
+    revoke_key(state, ended.partition(".")[0], NOW)
+    client = client_of(state)
+    wrong = [bearer(key) for key in (over, ended, right[:-1], "0" * 16 + ".x", "")] + [
+        {},
+        {"authorization": f"Basic {right}"},
+    ]
+
+    routes = [*ALLOWED, ("GET", "/nowhere"), ("DELETE", "/v1/queue"), ("PUT", "/v1/decisions/x/replay")]
+    answers = [
+        client.request(method, path_of(path), headers=headers, follow_redirects=False)
+        for method, path in routes
+        for headers in wrong
+    ]
+
+    def seen(answer: Any) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:
+        return answer.status_code, answer.content, tuple(h for h in answer.headers.items() if h[0] != "x-request-id")
+
+    assert len({seen(answer) for answer in answers}) == 1
+    assert answers[0].json()["code"] == "key_refused"
+
+
+def test_a_route_that_is_not_in_the_table_answers_nobody(state: State) -> None:
+    client = client_of(state)
+    app: Any = client.app
+
+    @app.get("/v1/forgotten")
+    async def forgotten() -> dict[str, str]:
+        return {"secret": "x"}
+
+    answers = [client.get("/v1/forgotten", headers=bearer(key_of(state, role))) for role in ROLES]
+
+    assert {(answer.status_code, "secret" in answer.text) for answer in answers} == {(404, False)}
+    assert client.get("/v1/forgotten").status_code == 401
+
+
+def test_a_path_says_its_methods_to_those_who_have_a_key(state: State) -> None:
+    headers = bearer(key_of(state, "compliance"))
+
+    answers = [
+        client_of(state).request("PUT", path, headers=headers) for path in ("/v1/queue", "/v1/decisions/x/replay")
+    ]
+
+    assert [(answer.status_code, answer.headers["allow"]) for answer in answers] == [(405, "GET"), (405, "POST")]
 
 
 def test_every_wrong_key_is_refused_in_the_same_words(state: State) -> None:
