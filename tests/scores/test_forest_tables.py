@@ -62,7 +62,7 @@ def test_deep_trees_and_many_rows_in_threads_come_out_the_same() -> None:
 
 def test_a_value_on_a_threshold_goes_the_way_it_goes_in_lightgbm() -> None:
     booster = a_booster(some_rows(500, 4), 10)
-    on_edge = np.unique(forest_tables({"one": booster}).node_number).astype(np.float32)
+    on_edge = np.unique(forest_tables({"one": booster}).node_threshold)
     rows = np.repeat(np.concatenate([on_edge, np.nextafter(on_edge, np.float32(np.inf))])[:, None], 4, axis=1)
 
     assert_lightgbms_bits({"one": booster}, rows)

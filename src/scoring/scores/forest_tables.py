@@ -24,13 +24,15 @@ from scoring.scores.tree_text import Tree, read_forest
 if TYPE_CHECKING:
     import lightgbm
 
-NAN_LEFT, ZERO_TURNED = 1, 2
+NAN_LEFT, ZERO_TURNED, TURNS = 1, 2, 2
+MOST_FEATURES: Final = 1 << 14
+MOST_LEAVES: Final = 1 << 15
 ROWS_PER_TASK: Final = 4096
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int32]
-Node = tuple[int, float, int, int]
-"""Column asked, threshold (at a leaf: its value), number of the left child (the right one follows), turns of missing and zero."""
+Node = tuple[int, float, int, float]
+"""Question (column and turns of missing and zero), threshold, place of the left child in its tree (the right one follows), value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ class ForestTables:
     model_starts : array
         First tree of each model, and one more at the end.
     tree_root, tree_depth : array, one per tree
-    node_feature, node_number, node_left, node_turns : array, one per node
-        See `Node`.
+    node_question, node_threshold, node_left, node_value : array, one per node
+        See `Node`. As small as they can be without a different answer, so that they stay in a processor's cache: a float32 is at most
+        a threshold exactly where it is at most the largest float32 that does not exceed it.
     """
 
     names: tuple[str, ...]
@@ -54,10 +57,10 @@ class ForestTables:
     model_starts: npt.NDArray[np.int64]
     tree_root: Numbers
     tree_depth: Numbers
-    node_feature: Numbers
-    node_number: Floats
-    node_left: Numbers
-    node_turns: npt.NDArray[np.uint8]
+    node_question: npt.NDArray[np.uint16]
+    node_threshold: npt.NDArray[np.float32]
+    node_left: npt.NDArray[np.uint16]
+    node_value: Floats
 
     def margins(self, names: Sequence[str], values: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
         """Margins of some models, a line each.
@@ -98,10 +101,10 @@ class ForestTables:
             self.model_starts,
             self.tree_root,
             self.tree_depth,
-            self.node_feature,
-            self.node_number,
+            self.node_question,
+            self.node_threshold,
             self.node_left,
-            self.node_turns,
+            self.node_value,
         )
         if threads <= 1 or len(rows) <= ROWS_PER_TASK:
             result = np.empty((len(asked), len(rows)))
@@ -136,18 +139,25 @@ def forest_tables(boosters: Mapping[str, lightgbm.Booster]) -> ForestTables:
         for tree in trees:
             roots.append(len(nodes))
             depths.append(_lay_out(tree, n_features, nodes))
-    features, numbers, lefts, turns = zip(*nodes, strict=True) if nodes else ((), (), (), ())
+    questions, thresholds, lefts, values = zip(*nodes, strict=True) if nodes else ((), (), (), ())
     return ForestTables(
         tuple(read),
         n_features,
         np.array([0, *accumulate(map(len, read.values()))], dtype=np.int64),
         np.array(roots, dtype=np.int32),
         np.array(depths, dtype=np.int32),
-        np.array(features, dtype=np.int32),
-        np.array(numbers, dtype=np.float64),
-        np.array(lefts, dtype=np.int32),
-        np.array(turns, dtype=np.uint8),
+        np.array(questions, dtype=np.uint16),
+        _rounded_down(np.array(thresholds, dtype=np.float64)),
+        np.array(lefts, dtype=np.uint16),
+        np.array(values, dtype=np.float64),
     )
+
+
+def _rounded_down(thresholds: Floats) -> npt.NDArray[np.float32]:
+    """The largest float32 that does not exceed each threshold."""
+    with np.errstate(over="ignore"):
+        nearest = thresholds.astype(np.float32)
+    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def exact_forest_tables(boosters: Mapping[str, lightgbm.Booster], sample: npt.NDArray[np.float32]) -> ForestTables:
@@ -180,32 +190,29 @@ def predicted(booster: lightgbm.Booster, rows: npt.NDArray[np.float32]) -> Float
 
 
 def _trees(booster: lightgbm.Booster) -> tuple[Tree, ...] | None:
+    """The trees, where they are small enough for the arrays."""
     try:
-        return read_forest(booster).trees
+        trees = read_forest(booster).trees
     except BundleError:
         return None
+    is_small = booster.num_feature() < MOST_FEATURES and all(len(tree.leaf_value) <= MOST_LEAVES for tree in trees)
+    return trees if is_small else None
 
 
 def _lay_out(tree: Tree, behind: int, nodes: list[Node]) -> int:
     """Append a tree's nodes, level by level, two children side by side; return how deep it is."""
+    root, depth = len(nodes), -1
     level = [0 if tree.split_feature else ~0]
-    depth = -1
     while level:
         depth += 1
-        first = len(nodes)
+        first = len(nodes) - root
         below: list[int] = []
         for place, node in enumerate(level):
             if node < 0:
-                nodes.append((behind, tree.leaf_value[~node], first + place, 0))
+                nodes.append((behind << TURNS, 0.0, first + place, tree.leaf_value[~node]))
                 continue
-            nodes.append(
-                (
-                    tree.split_feature[node],
-                    tree.threshold[node],
-                    first + len(level) + len(below),
-                    _turns(tree.threshold[node], tree.decision_type[node]),
-                )
-            )
+            question = tree.split_feature[node] << TURNS | _turns(tree.threshold[node], tree.decision_type[node])
+            nodes.append((question, tree.threshold[node], first + len(level) + len(below), 0.0))
             below += (tree.left_child[node], tree.right_child[node])
         level = below
     return depth

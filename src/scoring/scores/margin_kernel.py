@@ -13,36 +13,39 @@ import numpy.typing as npt
 from scoring.scores.compiled import compiled
 
 BLOCK = 32
-NAN_LEFT, ZERO_TURNED = 1, 2
+NAN_LEFT, ZERO_TURNED, TURNS = 1, 2, 2
+"""Bits of a node's question that say where missing values and zeros go, and how many they are; the rest is the column."""
 ZERO = float(np.float32(1e-35))
 """LightGBM reads anything no further from nought than this as zero."""
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+Shorts = npt.NDArray[np.uint16]
 Numbers = npt.NDArray[np.int32]
 
 
 def _add_margins(
-    rows: npt.NDArray[np.float32],
+    rows: Singles,
     models: npt.NDArray[np.int64],
     model_starts: npt.NDArray[np.int64],
     tree_root: Numbers,
     tree_depth: Numbers,
-    node_feature: Numbers,
-    node_number: Floats,
-    node_left: Numbers,
-    node_turns: npt.NDArray[np.uint8],
+    node_question: Shorts,
+    node_threshold: Singles,
+    node_left: Shorts,
+    node_value: Floats,
     result: Floats,
 ) -> None:
     """Fill ``result`` (one line per model asked for) with the sum of the leaves that each row reaches."""
     n_features = rows.shape[1]
-    values = np.empty((BLOCK, n_features + 1))
+    values = np.empty((BLOCK, n_features + 1), np.float32)
     values[:, n_features] = -np.inf
     for start in range(0, rows.shape[0], BLOCK):
         n = min(BLOCK, rows.shape[0] - start)
         for r in range(n):
             for f in range(n_features):
-                value = np.float64(rows[start + r, f])
-                values[r, f] = 0.0 if abs(value) <= ZERO else value
+                value = rows[start + r, f]
+                values[r, f] = np.float32(0.0) if abs(value) <= ZERO else value
         for place in range(models.size):
             for r in range(n):
                 result[place, start + r] = 0.0
@@ -51,16 +54,17 @@ def _add_margins(
                 for r in range(n):
                     node = root
                     for _ in range(depth):
-                        value, turns = values[r, node_feature[node]], node_turns[node]
-                        left = (value <= node_number[node]) | ((turns & 1 != 0) & (value != value))
-                        left ^= (turns & 2 != 0) & (value == 0.0)
-                        node = node_left[node] + (not left)
-                    result[place, start + r] += node_number[node]
+                        question = node_question[node]
+                        value = values[r, question >> TURNS]
+                        left = (value <= node_threshold[node]) | ((question & NAN_LEFT != 0) & (value != value))
+                        left ^= (question & ZERO_TURNED != 0) & (value == 0.0)
+                        node = root + node_left[node] + (not left)
+                    result[place, start + r] += node_value[node]
 
 
-_places, _numbers, _floats = "int64[::1]", "int32[::1]", "float64[::1]"
+_places, _numbers, _shorts, _singles = "int64[::1]", "int32[::1]", "uint16[::1]", "float32[::1]"
 add_margins = compiled(
     _add_margins,
-    f"void(float32[:,::1], {_places}, {_places}, {_numbers}, {_numbers}, {_numbers}, {_floats}, {_numbers}, uint8[::1], "
+    f"void(float32[:,::1], {_places}, {_places}, {_numbers}, {_numbers}, {_shorts}, {_singles}, {_shorts}, float64[::1], "
     "float64[:,::1])",
 )
