@@ -91,8 +91,20 @@ def test_the_margin_is_the_served_score_on_the_scale_of_log_odds(client: TestCli
     explained = row["explained"]
     assert row["w_logged"] == 1.0 / (1.0 + np.exp(-explained["willingness"]["margin"]))
     assert row["ability"] == 1.0 / (1.0 + np.exp(-explained["ability"]["margin"]))
-    assert all(len(explained[name]["reasons"]) <= 4 for name in explained)
-    assert explained["willingness"]["reasons"]
+
+
+def test_reasons_are_the_strongest_groups_first_and_all_of_them_where_there_are_fewer_than_four(
+    client: TestClient, account_ids: list[str]
+) -> None:
+    explained = [row["explained"] for row in scored(client, account_ids=account_ids[:60])]
+
+    for one in (each[name] for each in explained for name in ("willingness", "ability")):
+        moved = [reason["contribution"] for reason in one["reasons"]]
+        assert moved == sorted(moved, key=abs, reverse=True) and 0.0 not in moved and len(moved) <= 4
+        assert len({reason["group"] for reason in one["reasons"]}) == len(moved)
+        if len(moved) < 4:
+            assert sum(moved) == pytest.approx(one["margin"] - one["expected_margin"], abs=1e-9)
+    assert all(each["willingness"]["reasons"] for each in explained)
 
 
 def test_contributions_that_do_not_add_up_are_refused(desk: Desk, account_ids: list[str]) -> None:
