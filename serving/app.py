@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 import scoring
@@ -35,6 +36,8 @@ from serving.state.database import RETRY_AFTER_SECONDS
 RETRY_LATER: Final = {"retry-after": str(RETRY_AFTER_SECONDS)}
 FEW: Final = 32
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
+DIRECT: Final = frozenset({"/v1/score", "/v1/decisions"})
+"""Paths whose endpoints read everything from the request themselves."""
 Answer = TypeVar("Answer")
 Quick = tuple[ScoreColumns, FeatureFrame]
 RecordId = Annotated[str, Path(max_length=200)]
@@ -58,7 +61,8 @@ def make_app() -> FastAPI:
     )
     app.state.meters, app.state.admission = Meters(), Admission(None)
     app.state.shadow = Shadow(app.state.meters, utc_now)
-    app.add_middleware(Edge, meters=app.state.meters)
+    direct: dict[tuple[str, str], APIRoute] = {}
+    app.add_middleware(Edge, meters=app.state.meters, direct=direct)
     app.add_exception_handler(ScoringError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(HTTPException, _no_route)
@@ -66,6 +70,9 @@ def make_app() -> FastAPI:
     _add_questions(app)
     add_day(app)
     add_review(app)
+    direct.update(
+        {("POST", route.path): route for route in app.routes if isinstance(route, APIRoute) and route.path in DIRECT}
+    )
     app.openapi = described(app)  # type: ignore[method-assign]
     return app
 

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from time import perf_counter
@@ -18,6 +18,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
+from fastapi import Request
+from fastapi.routing import APIRoute
 
 from scoring.errors import ContributionsError, FeatureError, ScoringError
 from serving.meters import Meters
@@ -60,10 +62,13 @@ class Edge:
     ----------
     app : ASGI application
     meters : Meters
+    direct : mapping of method and path to route
+        Routes that read everything from the request themselves: they are asked without the router and its dependencies, which cost as
+        much as an answer.
     """
 
-    def __init__(self, app: App, meters: Meters) -> None:
-        self._app, self._meters = app, meters
+    def __init__(self, app: App, meters: Meters, direct: Mapping[tuple[str, str], APIRoute]) -> None:
+        self._app, self._meters, self._direct = app, meters, direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,7 +94,13 @@ class Edge:
 
         try:
             await self._admit(scope, headers)
-            await self._app(scope, receive, send_dressed)
+            route = self._direct.get((scope["method"], scope["path"]))
+            if route is None:
+                await self._app(scope, receive, send_dressed)
+            else:
+                scope["route"] = route
+                response = await route.endpoint(Request(scope, receive))
+                await response(scope, receive, send_dressed)
         except ScoringError as error:
             scope["refusal_code"] = error.code
             await _answer(send_dressed, status_of(error), error.as_dict(), retry_headers(error))
