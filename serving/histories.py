@@ -23,6 +23,7 @@ from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
+from scoring.features.one_account.few import build_few, few_accounts
 from scoring.features.registry import FEATURE_NAMES
 from scoring.portfolio.checking import check
 from scoring.portfolio.contracts import contracts
@@ -121,6 +122,9 @@ def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
     empty = FeatureFrame(as_of, pd.DataFrame({"account_id": []}), np.empty((0, len(FEATURE_NAMES)), dtype=np.float32))
     if not len(tables["statements"]):
         return empty
+    found = few_accounts(tables, as_of)
+    if found is not None:
+        return found
     small = portfolio_from_tables(tables)
     try:
         return build(small, as_of, min_dpd=0)
@@ -133,7 +137,7 @@ def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
 def customer_history(small: Portfolio, account_id: str, as_of: date, judge: Judge = unjudged) -> Histories:
     """One account of a small portfolio that holds all its customer's accounts."""
     known = frozenset({account_id})
-    frame = pick(build(small, as_of, min_dpd=0), (account_id,), known)
+    frame = pick(build_few(small, as_of), (account_id,), known)
     return Histories((account_id,), (Part(frame, judge(small, [account_id])),), small.fingerprint)
 
 
@@ -219,7 +223,7 @@ def _one_group(asked: list[AccountHistory], places: list[int], as_of: date, judg
     try:
         _refuse_ignored(small)
         _refuse_findings(small)
-        frame = build(small, as_of, min_dpd=0)
+        frame = build_few(small, as_of)
         return Part(frame, judge(small, frame.positions["account_id"].tolist())), small.fingerprint
     finally:
         small.connection.close()

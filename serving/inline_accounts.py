@@ -14,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.features.one_account.builder import Positions, account_columns
+from scoring.features.one_account.few import FEW
 from scoring.portfolio.clean_rows import EARLIEST, LATEST, are_clean_together, clean_history
 from serving.wire import AccountHistory, AccountsRequest
 
 FEW_ROWS: Final = 400
 """Histories of up to this many rows together are scored on the event loop; a worker thread costs more than it frees."""
-
-MOST_APART: Final = 200
-"""More accounts than this go the bulk way, whose start of a fifth of a second then counts for little (see measurements.md)."""
 
 
 def inline_columns(
@@ -43,7 +41,7 @@ def inline_columns(
         What `serving.histories.inline_histories` has in its frame, bit by bit. None where a row is not plainly in order, or an account
         cannot be scored on that day: then `inline_histories` says why, or finds that nothing is wrong.
     """
-    if len(asked) > MOST_APART or not EARLIEST <= as_of <= LATEST:
+    if len(asked) > FEW or not EARLIEST <= as_of <= LATEST:
         return None
     histories = []
     for history in asked:
@@ -54,7 +52,8 @@ def inline_columns(
     names = {history["accounts"]["account_id"][0] for history in histories}
     if len(names) < len(asked) or not _agree_on_inflows(asked) or not are_clean_together(histories):
         return None
-    return account_columns(histories, as_of)
+    found = account_columns(histories, as_of)
+    return found if found is not None and len(found[0]) == len(asked) else None
 
 
 def _agree_on_inflows(asked: Sequence[AccountHistory]) -> bool:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from scoring.errors import ScoringError
 from scoring.features.one_account.builder import frame_of
+from scoring.features.one_account.few import FEW
 from serving.histories import inline_histories
-from serving.inline_accounts import FEW_ROWS, MOST_APART, has_few_rows, inline_columns
+from serving.inline_accounts import FEW_ROWS, has_few_rows, inline_columns
 from serving.wire import AccountHistory, AccountsRequest
 from tests.portfolio.test_clean_rows import HISTORIES, SENT, Tables, accepted, mutant, named
 
@@ -104,7 +105,7 @@ def test_what_is_not_plainly_in_order_is_left_to_the_way_that_says_why(name: str
 
 
 def test_many_accounts_go_the_bulk_way() -> None:
-    many = asked(*(named(HISTORIES[0], number) for number in range(MOST_APART + 1)))
+    many = asked(*(named(HISTORIES[0], number) for number in range(FEW + 1)))
 
     assert inline_columns(many, AS_OF, "CNY") is None
     assert inline_columns(many[1:], AS_OF, "CNY") is not None

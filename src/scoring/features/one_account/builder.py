@@ -121,7 +121,8 @@ def account_columns(
     Returns
     -------
     array (n_accounts, n_features) float32 and dict of name to array, or None
-        What `scoring.features.builder.build` gives, bit by bit; None where it would refuse the day or would not have one of the accounts.
+        What `scoring.features.builder.build` gives, bit by bit: accounts without a statement known by then are left out. None where the day
+        lies before all data.
 
     Examples
     --------
@@ -131,11 +132,11 @@ def account_columns(
     >>> values.shape, positions["past_due_cents"].tolist()
     ((1, 106), [7000])
     """
-    found = [one_account(tables, as_of) for tables in histories]
-    here = [account for account in found if account is not None]
-    if as_of < FAR_BACK or len(here) < len(found):
+    if as_of < FAR_BACK:
         return None
-    values = np.array([[features[name] for name in FEATURE_NAMES] for _, features in here], dtype=np.float64)
+    here = [account for tables in histories if (account := one_account(tables, as_of)) is not None]
+    rows = [[features[name] for name in FEATURE_NAMES] for _, features in here]
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURE_NAMES))
     names = ("account_id", "customer_id", *POSITION_COLUMNS)
     return values.astype(np.float32), {name: _column(name, [place[name] for place, _ in here]) for name in names}
 
