@@ -10,11 +10,11 @@ from fastapi import FastAPI, Path, Request
 from fastapi.responses import Response
 
 from serving import shapes, wire
-from serving.asking import answer_once, desk_of, json_answer, threads_of
+from serving.asking import answer_once
 from serving.bodies import parsed
 from serving.desk import Desk
 from serving.openapi import answers, body_of
-from serving.outcomes import tell
+from serving.outcomes import tell, told_on_stale
 from serving.permitting import permit
 from serving.state.permits import RELEASED, end_permit
 
@@ -48,9 +48,11 @@ def add_day(app: FastAPI) -> None:
         responses=answers(shapes.ReleaseAnswer),
     )
     async def release(request: Request, permit_id: PermitId) -> Response:
-        state, now = desk_of(request).needed_state(), request.app.state.clock()
-        await threads_of(request).run(end_permit, state, permit_id, RELEASED, now)
-        return json_answer({"permit_id": permit_id, "released": True})
+        def work(desk: Desk, key: str | None, now: datetime) -> bytes:
+            end_permit(desk.needed_state(), permit_id, RELEASED, now, may_be_ours=key is not None)
+            return orjson.dumps({"permit_id": permit_id, "released": True})
+
+        return await answer_once(request, b"", work)
 
     @app.post(
         "/v1/outcomes",
@@ -69,7 +71,7 @@ def add_day(app: FastAPI) -> None:
                 request.app.state.meters.outcomes.labels(outcome.kind).inc()
             request.app.state.meters.decided(one["decision"] for one in told if one["decision"] and one["is_new"])
             request.app.state.meters.blocked(desk.blocked)
-            content = orjson.dumps({"outcomes": told})
+            content = orjson.dumps({"is_stale": told_on_stale(desk, now), "outcomes": told})
             request.app.state.shadow.decided(desk, content, len(told))
             return content
 

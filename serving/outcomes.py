@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from scoring.errors import BadRequestError, NotReadyError, PortfolioError, ScoringError
+from scoring.errors import BadRequestError, NotReadyError, PortfolioError, ScoringError, UnknownDecisionError
 from scoring.ledger.human import OUTCOME
 from scoring.ledger.record import Record
 from scoring.ledger.sealing import Personal
+from scoring.ledger.store import Ledger
 from scoring.portfolio.checking import check
-from scoring.portfolio.contracts import contracts
+from scoring.portfolio.clean_rows import clean_history
+from scoring.portfolio.contracts import TableContract, contracts
 from scoring.portfolio.reading import portfolio_from_tables
 from serving.deciding import Decided
-from serving.desk import Desk, there
+from serving.desk import Desk, StaleDataError, there
 from serving.edge import status_of
 from serving.state.events import Kept, Told, keep_event, keep_redecision
 from serving.today import is_work
@@ -32,6 +34,8 @@ TABLE_OF: Final = {
     "standing": "standings",
     "consent": "consents",
 }
+SETTLED: Final = {"statement_on": "1950-01-02", "due_on": "1950-01-03", "balance_cents": 0, "minimum_due_cents": 0}
+"""A statement of an account without debt: a row is checked beside the least that is a portfolio."""
 AHEAD: Final = timedelta(minutes=10)
 """How far a teller's clock may be ahead of ours."""
 
@@ -48,23 +52,55 @@ def tell(desk: Desk, outcome: Outcome, now: datetime) -> dict[str, Any]:
     today.refresh()
     record = outcome_record(kept)
     found = today.redecided().get(told.account_id)
-    if found is not None and found.event_seq >= kept.seq:  # told before, and all done
+    latest = kept.seq if found is None else max(kept.seq, found.event_seq)
+    if found is not None and found.event_seq == latest and is_recorded(ledger, record):  # told before, and all done
         return _answer(kept, record, found.decision, None)
-    decided, refusal = _decided(desk, kept)
-    ledger.append([record, *(decided.records if decided else ())], recorded_at=kept.recorded_at)
+    decided, refusal = _decided(desk, told.account_id, kept.recorded_at)
+    others = _others_decided(desk, kept)
+    records = [record, *(each for one in (*others.values(), decided) if one for each in one.records)]
+    ledger.append(records, recorded_at=kept.recorded_at)
+    for account_id, one in others.items():
+        again = one.again(kept.seq, is_worked=was_worked(desk, account_id))
+        keep_redecision(state, account_id, desk.plan().run_id, kept.seq, again.body())
     if decided is None:
+        today.refresh()
         return _answer(kept, record, None, refusal)
     worked = is_work(told.table, told.row) or was_worked(desk, told.account_id)
-    again = decided.again(kept.seq, is_worked=worked)
-    keep_redecision(state, told.account_id, desk.plan().run_id, kept.seq, again.body())
+    again = decided.again(latest, is_worked=worked)
+    keep_redecision(state, told.account_id, desk.plan().run_id, latest, again.body())
     today.refresh()
     return _answer(kept, record, again.decision, None)
 
 
-def _decided(desk: Desk, kept: Kept) -> tuple[Decided | None, str | None]:
-    """The account decided again, or the code of why it cannot be decided."""
+def told_on_stale(desk: Desk, now: datetime) -> bool:
+    """Whether the portfolio is older than it may be; what happened is kept even where nothing is answered from it."""
     try:
-        return desk.decide_again(kept.told.account_id, kept.recorded_at), None
+        return desk.is_stale(now)
+    except StaleDataError:
+        return True
+
+
+def is_recorded(ledger: Ledger, record: Record) -> bool:
+    """Whether the ledger holds a record: a later event of the account may have been decided while this one's record was cut off."""
+    try:
+        ledger.get(record.record_id)
+    except UnknownDecisionError:
+        return False
+    return True
+
+
+def _others_decided(desk: Desk, kept: Kept) -> dict[str, Decided]:
+    """The customer's other accounts decided again, where an event is about the person; those that cannot be are left out."""
+    assert desk.today is not None
+    found = {name: _decided(desk, name, kept.recorded_at)[0] for name in desk.today.others_changed(kept.told)}
+    return {name: decided for name, decided in found.items() if decided is not None}
+
+
+def _decided(desk: Desk, account_id: str, now: datetime) -> tuple[Decided | None, str | None]:
+    """An account decided again, or the code of why it cannot be decided."""
+    try:
+        desk.is_stale(now)  # refuses where nothing may be answered from old data
+        return desk.decide_again(account_id, now), None
     except ScoringError as error:
         if status_of(error) >= 500:
             raise
@@ -105,7 +141,7 @@ def told_of(desk: Desk, outcome: Outcome, now: datetime) -> Told:
     customer_id = there(desk.day).customer_of(account_id)
     _refuse_unknown_columns(table, row)
     _refuse_misfit(desk, table, account_id, customer_id, row)
-    happened_at = _instant(row[str(contract.event_time)])
+    happened_at = news_at(contract, row, now)
     for name in (str(contract.event_time), "known_at"):
         if row.get(name) is not None and _instant(row[name]) > now + AHEAD:
             raise BadRequestError(
@@ -116,6 +152,17 @@ def told_of(desk: Desk, outcome: Outcome, now: datetime) -> Told:
     return Told(
         outcome.key, table, account_id, customer_id, happened_at, dict(row), outcome.decision_id, outcome.permit_id
     )
+
+
+def news_at(contract: TableContract, row: Mapping[str, Any], now: datetime) -> datetime:
+    """When what a row says happened: the event itself, or what was learned of it later, such as a payment's return.
+
+    >>> paid = {"paid_at": "2026-07-01T03:00:00Z", "reversed_at": "2026-10-01T02:00:00Z"}
+    >>> news_at(contracts()["payments"], paid, datetime(2026, 10, 1, 4, tzinfo=UTC)).isoformat()
+    '2026-10-01T02:00:00+00:00'
+    """
+    learned = [_instant(row[name]) for name in contract.learned_later if row.get(name) is not None]
+    return max([_instant(row[str(contract.event_time)]), *(instant for instant in learned if instant <= now + AHEAD)])
 
 
 def _refuse_unknown_columns(table: str, row: Mapping[str, Any]) -> None:
@@ -132,10 +179,12 @@ def _refuse_unknown_columns(table: str, row: Mapping[str, Any]) -> None:
 def _refuse_misfit(desk: Desk, table: str, account_id: str, customer_id: str, row: Mapping[str, Any]) -> None:
     """What the data check calls an error in a portfolio of this row alone is refused."""
     card = {
-        "account_id": account_id, "customer_id": customer_id, "product": "card", "opened_on": "1900-01-01",
+        "account_id": account_id, "customer_id": customer_id, "product": "card", "opened_on": "1950-01-01",
         "credit_limit_cents": 0, "currency": desk.bundle().manifest["currency"],
     }  # fmt: skip
-    tables: dict[str, Any] = {"accounts": [card], "statements": [], "payments": []}
+    tables: dict[str, Any] = {"accounts": [card], "statements": [SETTLED | {"account_id": account_id}], "payments": []}
+    if clean_history({**tables, table: [dict(row)]}) is not None:
+        return
     try:
         small = portfolio_from_tables({**tables, table: [dict(row)]})
     except PortfolioError as error:

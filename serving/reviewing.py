@@ -14,8 +14,9 @@ from scoring.ledger.record import Record, StoredRecord, instant_text
 from scoring.ledger.replay import replay
 from scoring.portfolio.clean_rows import EARLIEST
 from serving.desk import Desk, there
+from serving.outcomes import tell
 from serving.state.keys import Caller
-from serving.wire import CustomerRequest, OverrideRequest
+from serving.wire import CustomerRequest, Outcome, OverrideRequest
 
 NOBODY = "this machine"
 """Who asks where no key is needed."""
@@ -73,8 +74,13 @@ def override_decision(
 
 
 def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: datetime) -> dict[str, Any]:
-    """A customer asks for an explanation, a person, or a correction."""
-    refuse_other_days(asked.received_on, desk.decision(decision_id).as_of, now)
+    """A customer asks for an explanation, a person, or a correction.
+
+    Who refuses decisions made by machine alone is known to the contact policy from then on, like any standing that is told.
+    """
+    decided = desk.decision(decision_id)
+    account_id = decided.account_id
+    refuse_other_days(asked.received_on, decided.as_of, now)
     written = request(
         there(desk.ledger),
         decision_id,
@@ -83,6 +89,8 @@ def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: dat
         recorded_at=now,
         text=asked.text,
     )
+    if asked.kind == "refuse_automated" and account_id is not None and account_id in there(desk.day).row_of:
+        tell(desk, refusal_told(account_id, written), now)
     return {
         "record_id": written.record_id,
         "decision_id": decision_id,
@@ -90,6 +98,12 @@ def request_about(desk: Desk, decision_id: str, asked: CustomerRequest, now: dat
         "kind": str(asked.kind),
         "due_on": written.body["due_on"],
     }
+
+
+def refusal_told(account_id: str, request: StoredRecord) -> Outcome:
+    """A refusal of automated decisions as the standing that it is, told once for each request."""
+    row = {"account_id": account_id, "kind": "adm_refused", "from_at": request.recorded_at.isoformat()}
+    return Outcome(key=f"refused:{request.record_id}", kind="standing", row=row, decision_id=request.about)
 
 
 def refuse_other_days(received_on: date | None, decided_on: date | None, now: datetime) -> None:

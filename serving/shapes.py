@@ -232,8 +232,13 @@ class ToldOutcome(Strict):
 
 
 class OutcomesAnswer(Strict):
-    """Outcomes in the order told; each is on disk and in the ledger before it is answered."""
+    """Outcomes in the order told; each is on disk and in the ledger before it is answered.
 
+    ``is_stale``: the portfolio under them is older than it may be. They are kept all the same; where the settings refuse answers from a
+    stale one, no decision is made, and ``not_decided_because`` says so.
+    """
+
+    is_stale: bool
     outcomes: list[ToldOutcome]
 
 

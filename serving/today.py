@@ -20,6 +20,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
+from scoring.policy.facts import OPT_OUT
+from scoring.policy.portfolio_facts import PERSON_FLAGS
 from scoring.portfolio.contracts import TableContract, contracts
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
@@ -27,6 +29,7 @@ from serving.remembered import Remembered
 from serving.state.database import State
 from serving.state.events import (
     Kept,
+    Told,
     events_after,
     events_of_customer,
     last_numbers,
@@ -127,12 +130,27 @@ class Today:
     def _take_in(self, kept: Kept) -> None:
         if kept.seq <= self._event_seq:
             return
-        self._by_account[kept.told.account_id].append(kept)
+        for account_id in (kept.told.account_id, *self.others_changed(kept.told)):
+            self._by_account[account_id].append(kept)
         if is_work(kept.told.table, kept.told.row) and kept.told.happened_at.date() > self._as_of:
             self._contacted[kept.told.row["channel"]] += 1
 
+    def others_changed(self, told: Told) -> list[str]:
+        """The customer's other accounts, where an event is about the person and not about one debt."""
+        if not is_of_person(told.table, told.row):
+            return []
+        connection = self._portfolio.connection.cursor()
+        try:
+            found = connection.execute(
+                "SELECT account_id FROM accounts WHERE customer_id = ? AND account_id <> ? ORDER BY account_id",
+                [told.customer_id, told.account_id],
+            ).fetchall()
+            return [str(account_id) for (account_id,) in found]
+        finally:
+            connection.close()
+
     def has_events(self, account_id: str) -> bool:
-        """Whether something was told about an account."""
+        """Whether something was told that is about an account."""
         return account_id in self._by_account
 
     def redecided(self) -> Mapping[str, Redecided]:
@@ -213,11 +231,21 @@ def is_work(table: str, row: Mapping[str, Any]) -> bool:
     return table == "contacts" and row.get("direction") == "outbound"
 
 
+def is_of_person(table: str, row: Mapping[str, Any]) -> bool:
+    """Whether an event holds on every account of its customer: a death, a refusal, an opt-out.
+
+    >>> is_of_person("standings", {"kind": "adm_refused"}), is_of_person("standings", {"kind": "dispute_open"})
+    (True, False)
+    """
+    return row.get("kind") in {"standings": PERSON_FLAGS, "consents": (OPT_OUT,)}.get(table, ())
+
+
 def known_on(kept: Kept) -> date:
     """The day (UTC) on which the bank knew of an event."""
     known = kept.told.row.get(KNOWN_AT)
     instant = datetime.fromisoformat(known) if isinstance(known, str) else kept.told.happened_at
-    return (instant.astimezone(UTC) if instant.tzinfo else instant).date()
+    instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return max(instant, kept.told.happened_at).date()
 
 
 def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:

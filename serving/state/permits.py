@@ -116,16 +116,24 @@ def request_permit(state: State, profile: Profile, asked: Asked, facts_now: Fact
         return Permit(True, permit_id, expires_at)
 
 
-def end_permit(state: State, permit_id: str, ended_by: str, now: datetime) -> None:
+def end_permit(state: State, permit_id: str, ended_by: str, now: datetime, *, may_be_ours: bool = False) -> None:
     """Note that a permit's contact was made (``used``) or will not be (``released``).
+
+    Parameters
+    ----------
+    may_be_ours : bool
+        Whether an end of the same kind at the same instant is this one, noted before its answer was lost.
 
     Raises
     ------
     BadRequestError
-        ``bad_request``: no such permit.
+        ``bad_request``: no such permit, or it was ended before.
     """
     with state.writing(f"permit {permit_id}") as connection:
         ended = end_permit_in(connection, permit_id, ended_by, now)
+        if not ended and may_be_ours:
+            found = connection.execute(select(PERMITS).where(PERMITS.c.permit_id == permit_id)).first()
+            ended = found is not None and (found.ended_at, found.ended_by) == (microseconds(now), ended_by)
     if not ended:
         raise BadRequestError(
             f"There is no permit {permit_id[:40]}, or it was ended before. Ask for a new one.",
