@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 BIN=.venv/bin
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} MPLBACKEND=Agg
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MPLBACKEND=Agg
 say() { printf '== %s\n' "$1"; }
 
 say "style (ruff)"
@@ -14,4 +14,4 @@ say "types (mypy --strict)"
 say "imports point one way (import-linter)"
 "$BIN/lint-imports" --no-cache
 say "tests"
-"$BIN/python" -m pytest -q -p no:cacheprovider --durations=15 "$@"
+"$BIN/python" -m pytest -q -p no:cacheprovider -n 2 --dist loadgroup --no-loadscope-reorder --durations=15 "$@"
