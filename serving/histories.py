@@ -24,6 +24,7 @@ from scoring.decisions.lawfulness import Lawfulness
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
 from scoring.features.one_account.few import build_few, few_accounts
+from scoring.features.one_account.known import TABLES_READ
 from scoring.features.registry import FEATURE_NAMES
 from scoring.portfolio.checking import check
 from scoring.portfolio.contracts import contracts
@@ -104,16 +105,19 @@ def stored_histories(
 
 
 def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa.Table]:
-    connection = portfolio.connection
-    connection.register("asked_accounts", pa.table({"account_id": pa.array(account_ids, type=pa.string())}))
-    tables = {}
-    for name in sorted(portfolio.observed):
-        contract = contracts()[name]
-        if contract.audit_only:
-            continue
-        key = "account_id" if contract.has("account_id") else "customer_id"
-        asked = f"SELECT {key} FROM accounts WHERE account_id IN (SELECT account_id FROM asked_accounts)"  # noqa: S608
-        tables[name] = connection.sql(f'SELECT * FROM "{name}" WHERE {key} IN ({asked})').to_arrow_table()  # noqa: S608
+    """Of the tables that features read, the rows of some accounts and their customers."""
+    sql = portfolio.connection.sql
+    among = "IN (SELECT unnest($ids))"
+    asked = f"SELECT DISTINCT customer_id FROM accounts WHERE account_id {among}"  # noqa: S608
+    customers = [row[0] for row in sql(asked, params={"ids": list(account_ids)}).fetchall()]
+    tables: dict[str, pa.Table] = {}
+    for name in TABLES_READ:
+        if name in portfolio.observed:
+            key, ids = (
+                ("account_id", account_ids) if contracts()[name].has("account_id") else ("customer_id", customers)
+            )
+            rows = sql(f'SELECT * FROM "{name}" WHERE {key} {among}', params={"ids": list(ids)})  # noqa: S608
+            tables[name] = rows.to_arrow_table()
     return tables
 
 
