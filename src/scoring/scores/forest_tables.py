@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,44 @@ if TYPE_CHECKING:
 NAN_LEFT, ZERO_TURNED, TURNS = 1, 2, 2
 MOST_FEATURES: Final = 1 << 14
 MOST_LEAVES: Final = 1 << 15
+LEAVES_OF_A_WORD: Final = 64
+EVERY_LEAF: Final = (1 << LEAVES_OF_A_WORD) - 1
+FEWEST_ROWS_IN_A_BLOCK: Final = 8
+"""Fewer rows walk down the trees one by one."""
 ROWS_PER_TASK: Final = 4096
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int32]
 Node = tuple[int, float, int, float]
 """Question (column and turns of missing and zero), threshold, place of the left child in its tree (the right one follows), value."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTables:
+    """The same trees for many rows at a time: splits and leaves from left to right, tree after tree.
+
+    Attributes
+    ----------
+    split_starts, leaf_starts : array
+        First of each tree, and one more at the end.
+    split_question, split_threshold : array, one per split
+        As of nodes.
+    split_kept : array, one per split
+        Bits of the leaves that a row may still reach that goes right.
+    leaf_value : array, one per leaf
+    """
+
+    split_starts: npt.NDArray[np.int64]
+    leaf_starts: npt.NDArray[np.int64]
+    split_question: npt.NDArray[np.uint16]
+    split_threshold: npt.NDArray[np.float32]
+    split_kept: npt.NDArray[np.uint64]
+    leaf_value: Floats
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """In the order in which the kernel takes them."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +82,8 @@ class ForestTables:
     node_question, node_threshold, node_left, node_value : array, one per node
         See `Node`. As small as they can be without a different answer, so that they stay in a processor's cache: a float32 is at most
         a threshold exactly where it is at most the largest float32 that does not exceed it.
+    blocks : BlockTables or None
+        For many rows at a time; None where a tree has more leaves than a word has bits.
     """
 
     names: tuple[str, ...]
@@ -61,6 +95,7 @@ class ForestTables:
     node_threshold: npt.NDArray[np.float32]
     node_left: npt.NDArray[np.uint16]
     node_value: Floats
+    blocks: BlockTables | None
 
     def margins(self, names: Sequence[str], values: npt.NDArray[np.float32], *, threads: int = 1) -> Floats:
         """Margins of some models, a line each.
@@ -93,11 +128,26 @@ class ForestTables:
         >>> forest_tables({"one": booster}).margins(["one"], rows)[0].tolist() == booster.predict(rows, raw_score=True).tolist()
         True
         """
-        from scoring.scores.margin_kernel import add_margins  # numba: a second to import
-
         rows = np.require(feature_rows(values, self.n_features), np.float32, ["C", "W"])
         asked = np.array([self.names.index(name) for name in names], dtype=np.int64)
-        arrays = (
+        if threads <= 1 or len(rows) <= ROWS_PER_TASK:
+            return self._sums(rows, asked)
+        tasks = [rows[start : start + ROWS_PER_TASK] for start in range(0, len(rows), ROWS_PER_TASK)]
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(lambda task: self._sums(task, asked), tasks)), axis=1)
+
+    def _sums(self, rows: npt.NDArray[np.float32], asked: npt.NDArray[np.int64]) -> Floats:
+        result = np.empty((len(asked), len(rows)))
+        if self.blocks is not None and len(rows) >= FEWEST_ROWS_IN_A_BLOCK:
+            from scoring.scores.margin_block_kernel import add_margins_in_blocks  # numba: a second to import
+
+            add_margins_in_blocks(rows, asked, self.model_starts, *self.blocks.arrays, result)
+            return result
+        from scoring.scores.margin_kernel import add_margins
+
+        add_margins(
+            rows,
+            asked,
             self.model_starts,
             self.tree_root,
             self.tree_depth,
@@ -105,16 +155,9 @@ class ForestTables:
             self.node_threshold,
             self.node_left,
             self.node_value,
+            result,
         )
-        if threads <= 1 or len(rows) <= ROWS_PER_TASK:
-            result = np.empty((len(asked), len(rows)))
-            add_margins(rows, asked, *arrays, result)
-            return result
-        tasks = [rows[start : start + ROWS_PER_TASK] for start in range(0, len(rows), ROWS_PER_TASK)]
-        parts = [np.empty((len(asked), len(task))) for task in tasks]
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda task, part: add_margins(task, asked, *arrays, part), tasks, parts))
-        return np.concatenate(parts, axis=1)
+        return result
 
 
 def forest_tables(boosters: Mapping[str, lightgbm.Booster]) -> ForestTables:
@@ -150,7 +193,51 @@ def forest_tables(boosters: Mapping[str, lightgbm.Booster]) -> ForestTables:
         _rounded_down(np.array(thresholds, dtype=np.float64)),
         np.array(lefts, dtype=np.uint16),
         np.array(values, dtype=np.float64),
+        _block_tables([tree for trees in read.values() for tree in trees]),
     )
+
+
+def _block_tables(trees: Sequence[Tree]) -> BlockTables | None:
+    if any(len(tree.leaf_value) > LEAVES_OF_A_WORD for tree in trees):
+        return None
+    questions: list[int] = []
+    thresholds: list[float] = []
+    kept: list[int] = []
+    values: list[float] = []
+    for tree in trees:
+        _from_left_to_right(tree, 0 if tree.split_feature else ~0, len(values), questions, thresholds, kept, values)
+    return BlockTables(
+        np.array([0, *accumulate(len(tree.threshold) for tree in trees)], dtype=np.int64),
+        np.array([0, *accumulate(len(tree.leaf_value) for tree in trees)], dtype=np.int64),
+        np.array(questions, dtype=np.uint16),
+        _rounded_down(np.array(thresholds, dtype=np.float64)),
+        np.array(kept, dtype=np.uint64),
+        np.array(values, dtype=np.float64),
+    )
+
+
+def _from_left_to_right(
+    tree: Tree,
+    node: int,
+    first: int,
+    questions: list[int],
+    thresholds: list[float],
+    kept: list[int],
+    values: list[float],
+) -> None:
+    """Append a node and all below it; ``first`` is the place of the tree's first leaf."""
+    if node < 0:
+        values.append(tree.leaf_value[~node])
+        return
+    threshold, begins = tree.threshold[node], len(values) - first
+    questions.append(tree.split_feature[node] << TURNS | _turns(threshold, tree.decision_type[node]))
+    thresholds.append(threshold)
+    place = len(kept)
+    kept.append(0)
+    _from_left_to_right(tree, tree.left_child[node], first, questions, thresholds, kept, values)
+    ends = len(values) - first
+    kept[place] = EVERY_LEAF ^ ((1 << ends) - (1 << begins))
+    _from_left_to_right(tree, tree.right_child[node], first, questions, thresholds, kept, values)
 
 
 def _rounded_down(thresholds: Floats) -> npt.NDArray[np.float32]:
