@@ -35,6 +35,7 @@ class Worker:
         """Close ledger and portfolio, so that the ledger's log is folded into its file."""
         if self._watch is not None:
             self._watch.stop()
+        APPLICATION.state.shadow.stop()
         APPLICATION.state.desk.close()
 
 
