@@ -34,7 +34,7 @@ from serving.silent_databases import refuse_silent_databases
 from serving.state.database import RETRY_AFTER_SECONDS
 
 RETRY_LATER: Final = {"retry-after": str(RETRY_AFTER_SECONDS)}
-FEW: Final = 32
+FEW: Final = 100
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
 DIRECT: Final = frozenset({"/v1/score", "/v1/decisions"})
 """Paths whose endpoints read everything from the request themselves."""
