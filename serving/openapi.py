@@ -84,7 +84,7 @@ def example_answer(model: type) -> Any:
 
 def example_bodies() -> dict[str, Any]:
     """The schema of a request for accounts, and one example of each kind."""
-    stored = {"summary": "Accounts of the current portfolio", "value": {"account_ids": ["A000011", "A000572"]}}
+    stored = {"summary": "Accounts of the current portfolio", "value": _examples()["AccountsRequest"]}
     inline = {"summary": "A whole history", "value": {"accounts": [SMALLEST], "as_of": "2025-04-30"}}
     return {
         "schema": {"$ref": _COMPONENTS.format(model="AccountsRequest")},
@@ -107,7 +107,9 @@ def answers(model: type, *more: int) -> dict[int | str, dict[str, Any]]:
 def plain_answers(about: str) -> dict[int | str, dict[str, Any]]:
     """Of a route that answers in plain text."""
     content = {"text/plain": {"schema": {"type": "string"}}}
-    return {200: {"description": about, "content": content}, "4XX": refusal_shape(), "5XX": refusal_shape()}
+    refused = {"schema": {"$ref": _COMPONENTS.format(model="ErrorAnswer")}, "example": example_answer(ErrorAnswer)}
+    refusal = {"description": "A refusal.", "content": {"application/json": refused}}
+    return {200: {"description": about, "content": content}, "4XX": refusal, "5XX": refusal}
 
 
 def explanation_answers() -> dict[int | str, dict[str, Any]]:
@@ -136,8 +138,18 @@ def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
             schema = model.model_json_schema(ref_template=_COMPONENTS)
             schemas |= schema.pop("$defs", {})
             schemas[model.__name__] = schema
+        _fill_examples(made["paths"])
         made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"key": []}, {}]
         return made
 
     return document
+
+
+def _fill_examples(paths: dict[str, Any]) -> None:
+    """Put the examples in again: FastAPI leaves out their nulls, which the shapes require."""
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    answered = [answer for operation in operations for answer in operation["responses"].values()]
+    for content in (answer.get("content", {}).get("application/json", {}) for answer in answered):
+        if "example" in content:
+            content["example"] = _examples()[content["schema"]["$ref"].rpartition("/")[2]]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
+import orjson
 import pytest
+import schemathesis
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from serving import shapes, wire
-from serving.openapi import example_answer, example_bodies
+from serving.openapi import EXAMPLES, example_answer, example_bodies
+from tests.serving.conftest import Home
+from tests.serving.examples import made, sample_service
 
 SHAPES = (
+    shapes.AliveAnswer,
     shapes.ReadyAnswer,
+    shapes.ExplanationAnswer,
     shapes.ScoreAnswer,
     shapes.DecisionsAnswer,
     shapes.QueueAnswer,
@@ -25,6 +35,7 @@ SHAPES = (
     shapes.OverrideAnswer,
     shapes.RequestAnswer,
     shapes.ReplayAnswer,
+    wire.AccountsRequest,
     wire.PermitRequest,
     wire.OutcomesRequest,
     wire.OverrideRequest,
@@ -49,7 +60,6 @@ def test_every_route_is_listed(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_an_example_answer_has_its_shape(shape: type[BaseModel]) -> None:
-    import orjson
 
     shape.model_validate_json(orjson.dumps(example_answer(shape)))
 
@@ -62,7 +72,6 @@ def test_the_example_of_a_history_is_answered(client: TestClient) -> None:
 
 
 def test_the_example_of_stored_accounts_is_understood() -> None:
-    import orjson
 
     example = example_bodies()["examples"]["stored"]["value"]
 
@@ -88,3 +97,48 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
     assert page.status_code == 200
     assert "http" not in page.text.replace("http-equiv", "")
     assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
+def test_the_examples_are_those_that_a_service_gives_today(home: Home, tmp_path: Path) -> None:
+    with sample_service(home.settings, tmp_path / "state.db") as client:
+        today = made(client)
+
+    kept = json.loads(EXAMPLES.read_bytes())
+    assert set(today) == set(kept), "run: python -m tests.serving.examples"
+    assert {name: outline(value) for name, value in today.items()} == {
+        name: outline(value) for name, value in kept.items()
+    }
+
+
+def outline(value: Any) -> Any:
+    """What a value is made of, without saying how much: kinds of values by name."""
+    if isinstance(value, dict):
+        return {name: outline(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return outline(value[0]) if value and isinstance(value[0], dict) else "list"
+    return "text" if isinstance(value, str) else "number" if isinstance(value, int | float) else "nothing"
+
+
+def test_the_schema_is_valid_openapi_and_every_example_fits_it(client: TestClient, document: dict[str, Any]) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.validate()
+
+    fitting = [fits(document, *place) for place in examples_in(document)]
+
+    assert len(fitting) > 30 and all(fitting)
+
+
+def examples_in(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Every example with the schema beside it."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for content in part.get("content", {}).values():
+                    for example in (content, *content.get("examples", {}).values()):
+                        if "example" in example or "value" in example:
+                            yield content["schema"], example.get("example", example.get("value"))
+
+
+def fits(document: dict[str, Any], schema: dict[str, Any], example: Any) -> bool:
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(example)
+    return True
