@@ -8,6 +8,7 @@ killed by SIGKILL, every process at once.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ from sqlalchemy import make_url
 
 from scoring.portfolio.reading import read_portfolio
 from serving.app import utc_now
+from serving.edge import LOG
 from serving.load import free_port
 from serving.nightly import run_plan
 from serving.serve import command, environment
@@ -172,11 +174,21 @@ def serve_forked(settings: Settings, listening: socket.socket) -> None:
     from serving.app import equip, make_app
     from serving.opening import open_desk
 
+    tell_failures()
     app = make_app()
     desk = open_desk(settings)
     gc.freeze()
     equip(app, desk, threads=2)
     uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off")).run([listening])
+
+
+def tell_failures() -> None:
+    """Write to standard error where a request failed for a defect of ours."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: '"request.failed"' in record.getMessage())
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
 
 
 class Whole:
