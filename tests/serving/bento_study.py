@@ -126,7 +126,7 @@ def fresh_environment(place: Path, requirements: Path) -> Path:
     subprocess.run(
         [str(python), "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(requirements)], check=True
     )
-    subprocess.run([str(python), "-c", ABSENT], check=True, cwd=place)
+    subprocess.run([str(python), "-I", "-c", ABSENT], check=True, cwd=place)
     return python
 
 
