@@ -17,12 +17,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 import numpy as np
 import pandas as pd
 
+from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import Channel
 from serving.current_plan import ALL_CHANNELS, CurrentPlan, read_current_plan
 from serving.live_queue import LiveQueues
@@ -113,6 +117,19 @@ def pages(queues: LiveQueues) -> Iterator[tuple[str, Channel | None, str | None]
         yield f"{name}, deep", channel, deep(queues, channel)
 
 
+def asked_in_process(plan: CurrentPlan, state: State, when: str) -> dict[str, str]:
+    """Print what each page costs without HTTP, and give the paths that ask for them."""
+    unread = cast(Portfolio, None)  # pages read no portfolio
+    today, asks = Today(state, unread, plan.as_of, plan.run_id), {}
+    today.refresh()
+    queues = LiveQueues(plan, today)
+    for name, channel, cursor in pages(queues):
+        print(f"| in process, {when}: {name} | {in_process(partial(queues.page, channel, 50, cursor))} |")
+        given = {"limit": "50", "channel": channel, "cursor": cursor}
+        asks[name] = "/v1/queue?" + urlencode({key: value for key, value in given.items() if value is not None})
+    return asks
+
+
 def in_process(ask: Callable[[], object], times: int = 300) -> str:
     """Milliseconds of one page: median and 99th of 100."""
     took = []
@@ -161,24 +178,11 @@ def main() -> None:
         settings = replace(base, home=folder, port=free_port(), ledger="", state=str(folder / "state.db"))
         told = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs, Python {platform.python_version()}"
         print(f"{told}, load {os.getloadavg()[0]:.1f}, {given.accounts:,} decisions")
-        plan, state = read_current_plan(folder), State(settings.state_place)
+        plan, state, asks = read_current_plan(folder), State(settings.state_place), {}
         print("\n| page of 50 rows | p50 ms | p99 ms |\n| --- | --- | --- |")
-        asks: dict[str, str] = {}
-        for when in ("the plan as it was made", "1,000 moved or dropped"):
-            if asks:
-                moved(plan, state, 1_000)
-            today = Today(state, None, plan.as_of, plan.run_id)  # type: ignore[arg-type] - pages read no portfolio
-            today.refresh()
-            queues = LiveQueues(plan, today)
-            for name, channel, cursor in pages(queues):
-                print(
-                    f"| in process, {when}: {name} | {in_process(lambda c=channel, at=cursor: queues.page(c, 50, at))} |"
-                )  # type: ignore[misc]
-                asks[name] = (
-                    "/v1/queue?limit=50"
-                    + ("" if channel is None else f"&channel={channel}")
-                    + (f"&cursor={cursor}" if cursor else "")
-                )
+        for when, count in (("the plan as it was made", 0), ("1,000 moved or dropped", 1_000)):
+            moved(plan, state, count)
+            asks = asked_in_process(plan, state, when)
         print(
             "\n| over HTTP, 1,000 moved or dropped | pages a second | p50 ms | p99 ms | CPU ms | not 200 | worker |\n| "
             + "--- | " * 7

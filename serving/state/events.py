@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from scoring.errors import ScoringError
 from serving.state.database import State, instant, microseconds
@@ -157,12 +157,16 @@ def redecisions_after(connection: Connection, seq: int, plan_run_id: str) -> Seq
 
 def reserved_by_channel(connection: Connection, now: datetime) -> dict[str, int]:
     """How many contacts of each channel are reserved and not yet made."""
-    asked = (
-        select(PERMITS.c.channel, func.count())
-        .where(PERMITS.c.ended_at.is_(None), PERMITS.c.expires_at > microseconds(now))
-        .group_by(PERMITS.c.channel)
-    )
-    return {channel: int(count) for channel, count in connection.execute(asked)}
+    found = connection.execute(_RESERVED, {"now": microseconds(now)})
+    return {channel: int(count) for channel, count in found}
+
+
+_RESERVED: Final = (
+    select(PERMITS.c.channel, func.count())
+    .where(PERMITS.c.ended_at.is_(None), PERMITS.c.expires_at > bindparam("now"))
+    .group_by(PERMITS.c.channel)
+)
+"""Built once: every new decision asks."""
 
 
 def _kept(row: Any) -> Kept:
