@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from scoring.features.one_account.builder import Positions, account_columns
 from scoring.features.one_account.few import FEW
-from scoring.portfolio.clean_rows import EARLIEST, LATEST, are_clean_together, clean_history
+from scoring.portfolio.clean_rows import are_clean_together, clean_history
+from scoring.portfolio.clean_values import EARLIEST, LATEST
 from serving.wire import AccountHistory, AccountsRequest
 
 FEW_ROWS: Final = 400

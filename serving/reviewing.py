@@ -12,7 +12,7 @@ from scoring.ledger.canonical import canonical
 from scoring.ledger.human import ACCESS, RequestKind, override, request
 from scoring.ledger.record import Record, StoredRecord, instant_text
 from scoring.ledger.replay import replay
-from scoring.portfolio.clean_rows import EARLIEST
+from scoring.portfolio.clean_values import EARLIEST
 from serving.desk import Desk, there
 from serving.outcomes import tell
 from serving.state.keys import Caller

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from scoring.errors import BadRequestError
-from scoring.portfolio.clean_rows import EARLIEST, LATEST
+from scoring.portfolio.clean_values import EARLIEST, LATEST
 from scoring.vocabulary import Channel
 from serving.repeated_keys import refuse_repeated_keys
 

@@ -8,31 +8,20 @@ long way refuses would be a defect; a property test plants every fault and looks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
-from math import isfinite
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
+from scoring.portfolio.clean_values import MOST_ROWS, UnclearError, midnight, read_column
 from scoring.portfolio.contracts import Column, TableContract, contracts
-from scoring.portfolio.inline import READERS
 from scoring.portfolio.leakage import EXPECTED_WINDOWS
 
 Columns = dict[str, list[Any]]
 """A table as one list per contract column: days as ``date``, instants as UTC ``datetime`` without zone, None where nothing is."""
 Rows = Sequence[Mapping[str, Any]]
-
-LARGEST_CENTS: Final = 10**11
-"""Whole numbers beyond this are left to the long way: below it sums over any history that may be sent are exact as floats too."""
-EARLIEST: Final = date(1950, 1, 1)
-LATEST: Final = date(2199, 12, 31)
-"""Days outside are left to the long way: no arithmetic on those inside can leave the calendar."""
-
-
-class _Unclear(Exception):
-    """Something that is not plainly in order."""
 
 
 def clean_columns(contract: TableContract, rows: Rows) -> Columns | None:
@@ -57,18 +46,20 @@ def clean_columns(contract: TableContract, rows: Rows) -> Columns | None:
     True
     """
     plan = _plan(contract.table)
+    if not rows:
+        return {name: [] for name in plan.names}
     if not set(map(type, rows)) <= {dict}:
         return None
     try:
         named = set().union(*rows)
-        if rows and not plan.required <= named <= plan.names:
+        if not plan.required <= named <= plan.names:
             return None
         columns = {
-            column.name: _read(column, _values(rows, column.name)) if column.name in named else [None] * len(rows)
+            column.name: read_column(column, _values(rows, column.name)) if column.name in named else [None] * len(rows)
             for column in plan.columns
         }
         _refuse_rows(plan, columns)
-    except (_Unclear, TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # UnclearError is a ValueError
         return None
     return columns
 
@@ -95,6 +86,8 @@ def clean_history(tables: Mapping[str, Rows]) -> dict[str, Columns] | None:
     True
     """
     if any(contract.required and name not in tables for name, contract in contracts().items()):
+        return None
+    if sum(map(len, tables.values())) > MOST_ROWS:
         return None
     columns: dict[str, Columns] = {}
     for name, rows in tables.items():
@@ -143,7 +136,7 @@ def _is_of(account: Columns, contract: TableContract, table: Columns, opened_on:
     earliest = min(table[contract.event_time])
     # A day of tolerance where the event is an instant, as in the data check: opened_on is a local day.
     if isinstance(earliest, datetime):
-        return earliest >= _midnight(opened_on) - timedelta(days=1)
+        return earliest >= midnight(opened_on) - timedelta(days=1)
     return bool(earliest >= opened_on)
 
 
@@ -168,11 +161,6 @@ def _plan(table: str) -> _Plan:
     return _Plan(contract, frozenset(contract.columns), required, columns)
 
 
-@cache
-def _allowed(kinds: tuple[str, ...]) -> frozenset[str | None]:
-    return frozenset((*kinds, None))
-
-
 def _refuse_rows(plan: _Plan, columns: Columns) -> None:
     """The rules about one row, and about the rows of a table among each other."""
     contract = plan.contract
@@ -180,10 +168,10 @@ def _refuse_rows(plan: _Plan, columns: Columns) -> None:
         _refuse_order(contract, first, second, columns)
     for name, needed in contract.needs.items():
         if any(one is not None and other is None for one, other in zip(columns[name], columns[needed], strict=True)):
-            raise _Unclear
+            raise UnclearError
     keys = [columns[name] for name in contract.key]
     if len(set(zip(*keys, strict=True))) < len(keys[0]):
-        raise _Unclear
+        raise UnclearError
     if contract.no_overlap is not None:
         periods = contract.no_overlap
         _refuse_overlaps([columns[name] for name in periods.by], columns[periods.start], columns[periods.end])
@@ -195,9 +183,9 @@ def _refuse_order(contract: TableContract, first: str, second: str, columns: Col
     slack = timedelta(days=0 if kinds[0] == kinds[1] else 1 if kinds[0] == "date" else 2)
     for one, other in zip(columns[first], columns[second], strict=True):
         if one is not None and other is not None:
-            late = one > other if not slack else _midnight(one) > _midnight(other) + slack
+            late = one > other if not slack else midnight(one) > midnight(other) + slack
             if late:
-                raise _Unclear
+                raise UnclearError
 
 
 def _refuse_overlaps(by: list[list[Any]], starts: list[datetime], ends: list[datetime | None]) -> None:
@@ -208,16 +196,8 @@ def _refuse_overlaps(by: list[list[Any]], starts: list[datetime], ends: list[dat
     for start, end, kind in sorted(periods, key=lambda period: period[:2]):
         last = holds_until.get(tuple(kind))
         if last is not None and last > start:
-            raise _Unclear
+            raise UnclearError
         holds_until[tuple(kind)] = end if last is None else max(end, last)
-
-
-def _midnight(day: date) -> datetime:
-    """The instant itself, or the first of a day."""
-    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)  # noqa: DTZ001
-
-
-# --- one column at a time ---
 
 
 def _values(rows: Rows, name: str) -> list[Any]:
@@ -226,92 +206,3 @@ def _values(rows: Rows, name: str) -> list[Any]:
         return list(map(itemgetter(name), rows))
     except KeyError:
         return [row.get(name) for row in rows]
-
-
-def _read(column: Column, values: list[Any]) -> list[Any]:
-    """A column's values in the contract's type; unclear where one is missing that is needed, unknown or out of range."""
-    read = _COLUMN_READERS[column.type](column, values)
-    if not column.nullable and None in read:
-        raise _Unclear
-    return read
-
-
-def _converted(column: Column, values: list[Any]) -> list[Any]:
-    """Values that do not come as JSON usually has them, by the reader of inline tables."""
-    read = READERS[column.type][1]
-    return [None if value is None else read(value) for value in values]
-
-
-def _texts(column: Column, values: list[Any]) -> list[Any]:
-    if not set(map(type, values)) <= _TEXT:
-        raise _Unclear
-    seen = set(values)
-    if not column.nullable and "" in seen:
-        raise _Unclear
-    if column.allowed and not seen <= _allowed(column.allowed):
-        raise _Unclear
-    for text in seen - {None}:
-        if not text.isascii():
-            text.encode()
-        if column.allowed_each and text and not set(text.split(",")) <= _allowed(column.allowed_each):
-            raise _Unclear
-    return values
-
-
-def _days(column: Column, values: list[Any]) -> list[Any]:
-    if set(map(type, values)) == {str}:
-        days: list[Any] = [date.fromisoformat(value) for value in values]
-    else:
-        days = _converted(column, values)
-    _refuse_outside(days, EARLIEST, LATEST)
-    return days
-
-
-def _instants(column: Column, values: list[Any]) -> list[Any]:
-    if set(map(type, values)) <= _TEXT:
-        instants: list[Any] = [None if value is None else datetime.fromisoformat(value) for value in values]
-        instants = [value if value is None or value.tzinfo is None else _utc(value) for value in instants]
-    else:
-        instants = _converted(column, values)
-    _refuse_outside(instants, _midnight(EARLIEST), _midnight(LATEST))
-    return instants
-
-
-def _utc(instant: datetime) -> datetime:
-    return (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).replace(tzinfo=None)
-
-
-def _whole_numbers(column: Column, values: list[Any]) -> list[Any]:
-    if not set(map(type, values)) <= _WHOLE:
-        values = _converted(column, values)
-    low = -LARGEST_CENTS if column.minimum is None else column.minimum
-    high = LARGEST_CENTS if column.maximum is None else column.maximum
-    _refuse_outside(values, max(low, -LARGEST_CENTS), min(high, LARGEST_CENTS))
-    return values
-
-
-def _numbers(column: Column, values: list[Any]) -> list[Any]:
-    numbers = values if set(map(type, values)) <= _FLOAT else _converted(column, values)
-    if not all(number is None or isfinite(number) for number in numbers):
-        raise _Unclear
-    _refuse_outside(numbers, column.minimum, column.maximum)
-    return numbers
-
-
-def _refuse_outside(values: list[Any], low: Any, high: Any) -> None:
-    seen = values if None not in values else [value for value in values if value is not None]
-    if seen and ((low is not None and min(seen) < low) or (high is not None and max(seen) > high)):
-        raise _Unclear
-
-
-_TEXT: Final = frozenset((str, type(None)))
-_FLOAT: Final = frozenset((float, type(None)))
-_WHOLE: Final = frozenset((int, type(None)))
-_COLUMN_READERS: Final[Mapping[str, Callable[[Column, list[Any]], list[Any]]]] = {
-    "string": _texts,
-    "date": _days,
-    "timestamp": _instants,
-    "int64": _whole_numbers,
-    "float64": _numbers,
-    "bool": _converted,
-}

@@ -12,7 +12,8 @@ import pyarrow as pa
 from scoring.features.builder import FeatureFrame, build
 from scoring.features.one_account.builder import account_columns, frame_of
 from scoring.features.one_account.known import TABLES_READ
-from scoring.portfolio.clean_rows import EARLIEST, LATEST, Columns, clean_history
+from scoring.portfolio.clean_rows import Columns, clean_history
+from scoring.portfolio.clean_values import EARLIEST, LATEST
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import Portfolio
 
