@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
 RETRIED: Final = frozenset({429, 502, 503, 504})
+LONGEST_PAUSE: Final = 60.0
 Answer = dict[str, Any]
 
 
@@ -106,7 +108,7 @@ class Client:
 
     def release(self, permit_id: str) -> Answer:
         """Give a permit back."""
-        return self._post(f"/v1/permits/{permit_id}/release", None)
+        return self._post(f"/v1/permits/{quote(permit_id, safe='')}/release", None)
 
     def tell(self, outcomes: Sequence[Answer]) -> Answer:
         """Outcomes: each with ``key``, ``kind`` and ``row``."""
@@ -114,28 +116,30 @@ class Client:
 
     def decision(self, decision_id: str) -> Answer:
         """One decision as recorded."""
-        return self._get(f"/v1/decisions/{decision_id}")
+        return self._get(f"/v1/decisions/{quote(decision_id, safe='')}")
 
     def explanation(self, decision_id: str, lang: str = "en", audience: str = "compliance") -> str:
         """One decision in words."""
         query = {"lang": lang, "audience": audience, "format": "json"}
-        return str(self._get(f"/v1/decisions/{decision_id}/explanation", query)["text"])
+        return str(self._get(f"/v1/decisions/{quote(decision_id, safe='')}/explanation", query)["text"])
 
     def override(self, decision_id: str, to: str, reason_code: str, **more: Any) -> Answer:
         """Otherwise than was decided."""
-        return self._post(f"/v1/decisions/{decision_id}/override", {"to": to, "reason_code": reason_code, **more})
+        return self._post(
+            f"/v1/decisions/{quote(decision_id, safe='')}/override", {"to": to, "reason_code": reason_code, **more}
+        )
 
     def request(self, decision_id: str, kind: str, text: str = "") -> Answer:
         """A customer's request about a decision."""
-        return self._post(f"/v1/decisions/{decision_id}/requests", {"kind": kind, "text": text})
+        return self._post(f"/v1/decisions/{quote(decision_id, safe='')}/requests", {"kind": kind, "text": text})
 
     def replay(self, decision_id: str) -> Answer:
         """One decision computed again."""
-        return self._post(f"/v1/decisions/{decision_id}/replay", None)
+        return self._post(f"/v1/decisions/{quote(decision_id, safe='')}/replay", None)
 
     def history(self, account_id: str, limit: int = 50) -> Answer:
         """One account's decisions, newest first."""
-        return self._get(f"/v1/accounts/{account_id}/decisions", {"limit": limit})
+        return self._get(f"/v1/accounts/{quote(account_id, safe='')}/decisions", {"limit": limit})
 
     def _get(self, path: str, query: dict[str, Any] | None = None) -> Answer:
         return self._sent(lambda: self._http.get(path, params=query))
@@ -160,8 +164,14 @@ class Client:
                 return found
             if answer.status_code not in RETRIED or attempt == self._tries:
                 raise RefusedError(answer.status_code, _body(answer))
-            self._pause(float(answer.headers.get("retry-after", 0.2 * 2**attempt)))
+            self._pause(_asked_to_wait(answer) or 0.2 * 2**attempt)
         raise AssertionError("unreachable")
+
+
+def _asked_to_wait(answer: httpx.Response) -> float | None:
+    """The seconds of ``Retry-After``, a minute at most; None where it says none."""
+    said = answer.headers.get("retry-after", "")
+    return min(float(said), LONGEST_PAUSE) if said.isdigit() else None
 
 
 def _asked(body: Answer, as_of: str | None) -> Answer:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
+from serving.app import equip, make_app
 from serving.client import Client, RefusedError
 from serving.opening import open_desk
 from tests.serving.conftest import Home, client_of
 from tests.serving.test_day import NOW, payment
+from tests.serving.test_process import free_port
 
 
 class Through(httpx.BaseTransport):
@@ -89,3 +96,74 @@ def test_a_service_that_asks_to_wait_is_waited_for() -> None:
     with Client("http://scoring", transport=transport, pause=waited.append) as client:
         assert client.score(["A1"]) == {"scores": []}
     assert waited == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("said", "waited"), [("600", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.4), ("-1", 0.4), ("nan", 0.4)]
+)
+def test_a_strange_wish_to_wait_is_not_obeyed(said: str, waited: float) -> None:
+    answers = iter([httpx.Response(429, headers={"retry-after": said}), httpx.Response(200, json={"scores": []})])
+    pauses: list[float] = []
+
+    with Client(
+        "http://scoring", transport=httpx.MockTransport(lambda request: next(answers)), pause=pauses.append
+    ) as client:
+        client.score(["A1"])
+
+    assert pauses == [waited]
+
+
+def test_a_service_that_is_away_for_a_while_is_asked_again_under_the_same_key(home: Home, tmp_path: Path) -> None:
+    """Over real HTTP: the first server takes the request, does it, and goes down before it answers; the next one is up later."""
+    desk, port, seen = open_desk(replace(home.settings, state=str(tmp_path / "state.db"))), free_port(), []
+    app = make_app()
+    equip(app, desk, clock=lambda: NOW)
+    servers = [Server(app, port, seen, is_cut_off=True)]
+
+    def pause(seconds: float) -> None:
+        if len(servers) == 1:
+            servers[0].stop()
+        elif len(servers) == 2:
+            servers[1].start()
+        servers.append(Server(app, port, seen, is_cut_off=False))
+
+    servers[0].start()
+    with Client(f"http://127.0.0.1:{port}", pause=pause, tries=5) as client:
+        account_id = str(desk.plan().decisions["account_id"].iloc[0])
+        permit = client.permit(account_id, "letter")
+        again = client.permit(account_id, "letter")
+    servers[1].stop()
+    desk.close()
+
+    assert len(seen) == 3 and seen[0] == seen[1] != seen[2]
+    assert permit["is_granted"] and permit["permit_id"] != again["permit_id"]
+
+
+class Server:
+    """The application on a port; it may be cut off after its work and before its answer."""
+
+    def __init__(self, app: Any, port: int, seen: list[bytes], *, is_cut_off: bool) -> None:
+        self._app, self._seen, self._is_cut_off = app, seen, is_cut_off
+        config = uvicorn.Config(self, host="127.0.0.1", port=port, log_level="critical", lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._seen.append(dict(scope["headers"])[b"idempotency-key"])
+
+        async def nowhere(message: Any) -> None:
+            return None
+
+        await self._app(scope, receive, nowhere if self._is_cut_off else send)
+        if self._is_cut_off:
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()  # type: ignore[union-attr]
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
