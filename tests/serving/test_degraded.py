@@ -34,7 +34,7 @@ def no_leaf_tables(bundle: Bundle) -> Bundle:
     return broken
 
 
-class Raising(lightgbm.Booster):  # type: ignore[misc]
+class Raising(lightgbm.Booster):
     """A model whose library fails."""
 
     def __init__(self) -> None:
