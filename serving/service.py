@@ -70,7 +70,6 @@ class ApplicationFirst:
     tracing={"excluded_urls": ".*"},
     logging={"access": {"enabled": False}},
 )
-@bentoml.asgi_app(APPLICATION, path="/")
 class CollectionsService:
     """Scores, decisions, queues and records of overdue card accounts."""
 
