@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import timeout
 from typing import Final, TypeVar
 
-from anyio import fail_after
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
@@ -70,7 +70,7 @@ async def _whole(request: Request, most: int) -> bytes:
     """The body. One that is too large is read on for a while and thrown away, so that its sender sees the refusal."""
     size, pieces = 0, []
     try:
-        with fail_after(SLOWEST_SECONDS):
+        async with timeout(SLOWEST_SECONDS):
             async for piece in request.stream():
                 size += len(piece)
                 if size <= most:
