@@ -2,7 +2,7 @@
 
 An account that the plan did not decide is decided between two plans, by itself. What the contact policy leaves open, what time holds back
 and whose flags are open does not change until something is told about the account, so a decision only takes its row. Each row is what
-`scoring.contact_policy` and `scoring.decisions.timing` say when the account is asked about alone; what is measured on
+`serving.contact_policy` and `scoring.decisions.timing` say when the account is asked about alone; what is measured on
 several accounts together (the pooled curve of payment days) is therefore its own too.
 """
 
