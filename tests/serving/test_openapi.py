@@ -14,6 +14,7 @@ import schemathesis
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
+from scoring.portfolio.reading import SMALLEST
 from serving import shapes, wire
 from serving.openapi import EXAMPLES, example_answer, example_bodies
 from tests.serving.conftest import Home
@@ -126,6 +127,15 @@ def test_the_schema_is_valid_openapi_and_every_example_fits_it(client: TestClien
     fitting = [fits(document, *place) for place in examples_in(document)]
 
     assert len(fitting) > 30 and all(fitting)
+
+
+def test_a_history_that_is_sent_without_a_list_is_published_as_it_is_accepted(
+    client: TestClient, document: dict[str, Any]
+) -> None:
+    alone = {"accounts": SMALLEST, "as_of": "2025-04-30"}
+
+    assert client.post("/v1/score", json=alone).status_code == 200
+    assert fits(document, {"$ref": "#/components/schemas/AccountsRequest"}, alone)
 
 
 def examples_in(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
