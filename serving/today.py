@@ -121,10 +121,11 @@ class Today:
         with self._lock:
             for kept in events:
                 self._take_in(kept)
-            for seq, account_id, body in decided:
-                if seq > self._decided_seq:
-                    self._redecided[account_id] = Redecided(**body)
-            self._event_seq, self._decided_seq = max(newest[0], self._event_seq), max(newest[1], self._decided_seq)
+            fresh = {account_id: Redecided(**body) for seq, account_id, body in decided if seq > self._decided_seq}
+            self._redecided = {**self._redecided, **fresh}  # a new one: others may be reading the old one
+            # more may have been told between the two questions, and must not be counted again the next time
+            self._event_seq = max(newest[0], self._event_seq, *(kept.seq for kept in events))
+            self._decided_seq = max(newest[1], self._decided_seq, *(seq for seq, _, _ in decided))
             self.version += 1
 
     def _take_in(self, kept: Kept) -> None:

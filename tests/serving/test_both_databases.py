@@ -189,6 +189,18 @@ def test_on_a_stale_portfolio_an_outcome_is_kept_and_flagged_and_where_that_is_r
     assert ledger_of(desk).get(answers[1]["outcomes"][0]["record_id"]).kind == "outcome"
 
 
+def test_who_is_reading_the_decisions_of_the_day_is_not_disturbed_by_one_more(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    assert desk.today is not None
+    account_id, seen = next(queued), desk.today.redecided()
+
+    tell(client, "payment", payment(account_id, amount_cents=100))
+
+    assert account_id not in seen
+    assert account_id in desk.today.redecided()
+
+
 def test_an_outcome_of_an_account_that_is_not_there_says_so_without_its_id(client: TestClient) -> None:
     row = payment("A-nobody")
 
