@@ -39,7 +39,7 @@ from serving.state.events import (
 
 REMEMBERED: Final = timedelta(days=60)
 """Events from before the plan that may be missing in its portfolio: late feeds are read as far back as this."""
-MOST_FACTS: Final = 256
+MOST_FACTS: Final = 16
 MOST_PEOPLE: Final = 2
 READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
