@@ -3,7 +3,7 @@
 Both run the whole time in processes of their own on this machine, with one worker each and no other settings than their own. They are asked
 in turns, a few seconds each and several rounds, over the same few kept connections. What counts are the ratios of turns that stand
 next to each other: the machine's other load, which is told, slows both. Printed are medians over the rounds with their range, and
-for each aim whether it was met.
+for each aim whether it was met. What is decided goes into a copy of the ledger.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import os
 import platform
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,7 @@ class NoOp:
 """
 ONE, INLINE, HUNDRED = "one stored account", "one inline history", "100 stored accounts"
 QUEUE, PLANNED, NEW = "queue, 50 rows", "decision of the plan", "new decision, durable"
+ANOTHER_DAY: Final = "new decision on the day before, durable"
 Rounds = dict[str, list[Measured]]
 
 
@@ -171,7 +173,7 @@ def asks_of(settings: Settings) -> dict[str, list[Ask]]:
     ids = plan.decisions["account_id"].tolist()
     portfolio = read_portfolio(plan.portfolio_folder, threads=1)
     other = portfolio.connection.sql("SELECT account_id FROM accounts ORDER BY account_id").df()["account_id"]
-    unplanned = other[~other.isin(ids)].tolist()[:5000]
+    unplanned = other[~other.isin(ids)].tolist()
     as_of = plan.as_of.isoformat()
     earlier = (plan.as_of - pd.Timedelta(days=1)).isoformat()[:10]
     return {
@@ -180,11 +182,17 @@ def asks_of(settings: Settings) -> dict[str, list[Ask]]:
         HUNDRED: [_posted("/v1/score", account_ids=ids[k : k + 100]) for k in range(0, min(len(ids) - 100, 1000), 100)],
         QUEUE: [Ask.of("GET", "/v1/queue?limit=50")],
         PLANNED: [_posted("/v1/decisions", account_ids=[name]) for name in ids[:500]],
-        NEW: [
-            _posted("/v1/decisions", account_ids=[name], as_of=earlier if k % 2 else as_of)
-            for k, name in enumerate(unplanned)
-        ],
+        NEW: [_posted("/v1/decisions", account_ids=[name]) for name in unplanned],
+        ANOTHER_DAY: [_posted("/v1/decisions", account_ids=[name], as_of=earlier) for name in unplanned],
     }
+
+
+def copied_ledger(settings: Settings, folder: Path) -> Path:
+    """A copy of the SQLite ledger and its keys, to be written to in their place."""
+    for path in settings.home.glob("ledger*.db"):
+        with closing(sqlite3.connect(path)) as own, closing(sqlite3.connect(folder / path.name)) as copy:
+            own.backup(copy)
+    return folder / settings.ledger_path.name
 
 
 def _posted(path: str, **body: Any) -> Ask:
@@ -242,13 +250,15 @@ def main() -> None:
         arguments = [sys.executable, "-m", "bentoml", "serve", "no_op:NoOp", "--host", "127.0.0.1", "--port", str(port)]
         own = {**os.environ, "BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
         nothing = servers.enter_context(running(arguments, own, port, folder))
-        state = environment(settings) | {"SCORING_PORT": str(settings.port), "SCORING_STATE": str(folder / "state.db")}
+        places = {"SCORING_LEDGER": str(copied_ledger(settings, folder)), "SCORING_STATE": str(folder / "state.db")}
+        state = environment(settings) | {"SCORING_PORT": str(settings.port)} | places
         ours = servers.enter_context(running(command(settings), state, settings.port, folder))
-        for _ in range(given.rounds):
+        for turn in range(given.rounds):
             loads.append(os.getloadavg()[0])
             for name, what, is_no_op in turns(asks, given.only):
                 server = nothing if is_no_op else ours
-                found = ask_for(server.port, asks[what], given.seconds, given.connections, server.process)
+                own_asks = asks[what][turn :: given.rounds] if what in (NEW, ANOTHER_DAY) else asks[what]
+                found = ask_for(server.port, own_asks, given.seconds, given.connections, server.process)
                 rounds.setdefault(name, []).append(found)
     told = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     busy = f"load {min(loads):.1f} to {max(loads):.1f}"

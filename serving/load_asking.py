@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -63,8 +64,8 @@ def ask_for(port: int, asks: Sequence[Ask], seconds: float, connections: int, pr
 
 
 async def _turn(port: int, asks: Sequence[Ask], seconds: float, connections: int, process: int) -> Measured:
-    await _ask_until(port, iter(asks[:WARM_UP]), time.perf_counter() + 60)
     endless = _endless(asks)
+    await _ask_until(port, islice(endless, WARM_UP), time.perf_counter() + 60)
     spent, began = cpu_seconds(process), time.perf_counter()
     times = [
         each

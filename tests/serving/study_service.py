@@ -117,14 +117,15 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def home_on(database: str) -> Iterator[tuple[Settings, Postgres | None]]:
+def home_on(database: str, accounts: int = 600) -> Iterator[tuple[Settings, Postgres | None]]:
     """A small home whose ledger and state are on SQLite, or in two databases of one PostgreSQL server."""
     with tempfile.TemporaryDirectory(prefix="study-") as folder:
         if database == "sqlite":
-            yield small_home(Path(folder)), None
+            yield small_home(Path(folder), accounts=accounts), None
             return
         with postgres() as server:
-            yield small_home(Path(folder), ledger=server.database("ledger"), state=server.database("state")), server
+            places = {"ledger": server.database("ledger"), "state": server.database("state")}
+            yield small_home(Path(folder), **places, accounts=accounts), server
 
 
 class Forked:
