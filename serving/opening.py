@@ -118,7 +118,7 @@ def _warm_champion(settings: Settings) -> tuple[Pin, Bundle]:
     pin, bundle = load_champion(bundles_of(settings.home))
     _ = feature_spec_hash()
     with suppress(*CANNOT_SCORE):  # then scoring one account says so, and the scorecard stands in
-        _ = bundle.leaf_tables
+        bundle.prepare()
     return pin, bundle
 
 

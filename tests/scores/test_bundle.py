@@ -11,6 +11,7 @@ import pytest
 from scoring.errors import BundleError
 from scoring.features.registry import FEATURE_NAMES
 from scoring.scores.bundle import MODEL_NAMES, REFERENCE, definition_facts, load_bundle, write_bundle
+from scoring.scores.stored_boosters import StoredBoosters
 from scoring.scores.targets import TargetDefinition
 
 FACTS = {"targets": definition_facts(TargetDefinition())}
@@ -36,6 +37,40 @@ def test_a_model_beyond_the_core_is_loaded_by_its_name(folder: Path, booster: li
 
     assert set(bundle.boosters) == {*MODEL_NAMES, "contact_sms"}
     assert bundle.margin("contact_sms", ROWS).tobytes() == np.asarray(booster.predict(ROWS, raw_score=True)).tobytes()
+
+
+def test_boosters_that_tables_answer_for_are_let_go_and_read_again_only_when_asked_for(
+    folder: Path, booster: lightgbm.Booster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, untouched = load_bundle(folder), load_bundle(folder)
+    bundle.prepare()
+    (folder / "ability.txt").unlink()
+    read: list[str] = []
+    monkeypatch.setattr(StoredBoosters, "__getitem__", lambda _, name: read.append(name))
+
+    margins = bundle.margins(MODEL_NAMES, ROWS)
+    parts = bundle.explained("ability", ROWS)
+    assert (read, parts.method) == ([], "leaf_tables")
+
+    monkeypatch.undo()
+    assert all(margins[name].tobytes() == untouched.margin(name, ROWS).tobytes() for name in MODEL_NAMES)
+    assert bundle.boosters["ability"] is not bundle.boosters["ability"]
+    assert bundle.boosters["ability"].model_to_string() == untouched.boosters["ability"].model_to_string()
+
+
+def test_a_booster_that_no_table_can_hold_stays(tmp_path: Path, booster: lightgbm.Booster) -> None:
+    kinds = np.zeros_like(ROWS)
+    kinds[:, 1] = np.arange(len(ROWS)) % 4
+    data = lightgbm.Dataset(kinds, (kinds[:, 1] % 2).astype(float), categorical_feature=[1])
+    settings = {"objective": "binary", "verbose": -1, "num_threads": 1, "min_data_in_leaf": 2, "min_data_per_group": 1}
+    categorical = lightgbm.train({**settings, "cat_smooth": 1, "max_cat_to_onehot": 1}, data, 2)
+    write_bundle(tmp_path / "c", {**dict.fromkeys(MODEL_NAMES, booster), "ability": categorical}, FACTS, reference=ROWS)
+    bundle = load_bundle(tmp_path / "c")
+    bundle.prepare()
+
+    assert bundle.leaf_tables["ability"] is None
+    assert bundle.boosters["ability"] is bundle.boosters["ability"]
+    assert bundle.explained("ability", ROWS).method == "pred_contrib"
 
 
 def test_documents_and_reference_rows_come_back_as_written(folder: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_model_that_tables_cannot_hold_is_refused_and_explained_by_lightgbm(
 
     with pytest.raises(BundleError, match=seen):
         leaf_tables(booster)
-    answer = explained(booster, tables_where_possible(booster), rows[:5])
+    answer = explained(lambda: booster, tables_where_possible(booster), rows[:5])
 
     assert answer.method == "pred_contrib"
     assert answer.contributions.tobytes() == contributions_reference(booster, rows[:5]).tobytes()
@@ -320,7 +320,7 @@ def test_a_model_with_linear_leaves_is_refused_by_both_ways() -> None:
     with pytest.raises(BundleError, match="has linear leaves in tree 0"):
         leaf_tables(booster)
     with pytest.raises(BundleError, match="LightGBM refuses to explain this model"):
-        explained(booster, None, rows[:1])
+        explained(lambda: booster, None, rows[:1])
 
 
 def test_a_model_with_a_margin_per_class_is_refused() -> None:
@@ -344,7 +344,7 @@ def test_a_node_that_no_training_row_reached_is_refused() -> None:
 def test_leaf_tables_are_used_where_the_model_has_them() -> None:
     rows = some_rows(5, 12)
 
-    answer = explained(the_usual_booster(), tables_where_possible(the_usual_booster()), rows)
+    answer = explained(the_usual_booster, tables_where_possible(the_usual_booster()), rows)
 
     assert answer.method == "leaf_tables"
     assert answer.contributions.tobytes() == contributions(leaf_tables_of_the_usual_booster(), rows).tobytes()

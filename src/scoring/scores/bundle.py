@@ -25,7 +25,7 @@ from scoring.errors import BundleError
 from scoring.features.builder import feature_spec_hash
 from scoring.features.registry import FEATURE_NAMES
 from scoring.scores.calibration import SmoothMap, maps_from_json
-from scoring.scores.contributions import tables_where_possible, warm_up
+from scoring.scores.contributions import Explained, explained, tables_where_possible, warm_up
 from scoring.scores.effects import LearnedEffects
 from scoring.scores.forest_tables import ForestTables, exact_forest_tables, predicted
 from scoring.scores.intervals import ReliabilityInterval, intervals_from_json
@@ -33,6 +33,7 @@ from scoring.scores.leaf_tables import LeafTables
 from scoring.scores.payable import PayableBand, bands_from_json
 from scoring.scores.scorecard import Scorecard
 from scoring.scores.segments import AdjustedWillingness, adjusted_from_json
+from scoring.scores.stored_boosters import StoredBoosters
 from scoring.scores.targets import TargetDefinition
 
 MANIFEST: Final = "bundle.json"
@@ -91,6 +92,16 @@ class Bundle:
         """The models whose margins come from arrays, all in one call; the others are asked through LightGBM."""
         none = np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
         return exact_forest_tables(self.boosters, none if self.reference is None else self.reference)
+
+    def prepare(self) -> None:
+        """Work out all tables now, and let go of the boosters that they answer for: one is read again when it is asked for."""
+        unexplained = {name for name, tables in self.leaf_tables.items() if tables is None}
+        if isinstance(self.boosters, StoredBoosters):
+            self.boosters.let_go(set(self.forest.names) - unexplained)
+
+    def explained(self, name: str, values: npt.NDArray[np.float32], *, threads: int = 1) -> Explained:
+        """What each feature adds to the margins of an explained model; its booster is asked only where it has no leaf tables."""
+        return explained(lambda: self.boosters[name], self.leaf_tables[name], values, threads=threads)
 
     @cached_property
     def effects(self) -> LearnedEffects | None:
@@ -265,7 +276,7 @@ def load_bundle(folder: Path, *, expected_id: str | None = None) -> Bundle:
         bundle_id,
         folder,
         manifest,
-        {name: _booster(folder / f"{name}.txt") for name in manifest["models"]},
+        _boosters(folder, manifest["models"]),
         {name: _document(folder / f"{name}.json") for name in manifest["documents"]},
         _reference(folder) if manifest["has_reference"] else None,
     )
@@ -349,14 +360,18 @@ def _mismatch(folder: Path, name: str, got: str | None, expected: str) -> Bundle
     )
 
 
-def _booster(path: Path) -> lightgbm.Booster:
-    try:
-        return lightgbm.Booster(model_file=str(path))
-    except lightgbm.basic.LightGBMError as error:
-        raise BundleError(
-            f"Bundle file {path.name} in {path.parent.name} is not a LightGBM model. Export the bundle again with `scoring promote`.",
-            field=path.name,
-        ) from error
+def _boosters(folder: Path, names: Sequence[str]) -> StoredBoosters:
+    boosters = StoredBoosters()
+    for name in names:
+        path = folder / f"{name}.txt"
+        try:
+            boosters.store(name, path.read_text(encoding="utf-8"))
+        except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
+            raise BundleError(
+                f"Bundle file {path.name} in {folder.name} is not a LightGBM model. Export the bundle again with `scoring promote`.",
+                field=path.name,
+            ) from error
+    return boosters
 
 
 def _document(path: Path) -> Any:

@@ -6,6 +6,7 @@ What comes out for a row does not depend, in any bit, on its batch, its place in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -126,20 +127,24 @@ def tables_where_possible(booster: lightgbm.Booster) -> LeafTables | None:
 
 
 def explained(
-    booster: lightgbm.Booster, tables: LeafTables | None, features: npt.ArrayLike, *, threads: int = 1
+    booster: Callable[[], lightgbm.Booster],
+    tables: LeafTables | None,
+    features: npt.ArrayLike,
+    *,
+    threads: int = 1,
 ) -> Explained:
-    """Contributions from the leaf tables where the model has them, else from LightGBM.
+    """Contributions from the leaf tables where the model has them, else from LightGBM, whose booster is only then asked for.
 
     >>> x = np.arange(60.0).reshape(-1, 1)
     >>> recipe = {"objective": "binary", "num_leaves": 2, "verbose": -1, "num_threads": 1}
     >>> booster = lightgbm.train(recipe, lightgbm.Dataset(x, x[:, 0] > 30), 1)
-    >>> explained(booster, tables_where_possible(booster), [[12.0]]).method
+    >>> explained(lambda: booster, tables_where_possible(booster), [[12.0]]).method
     'leaf_tables'
-    >>> explained(booster, None, [[12.0]]).method
+    >>> explained(lambda: booster, None, [[12.0]]).method
     'pred_contrib'
     """
     if tables is None:
-        return Explained(contributions_reference(booster, features, threads=threads), "pred_contrib")
+        return Explained(contributions_reference(booster(), features, threads=threads), "pred_contrib")
     return Explained(contributions(tables, features, threads=threads), "leaf_tables")
 
 

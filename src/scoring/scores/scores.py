@@ -22,7 +22,7 @@ from scoring.features.registry import FEATURES
 from scoring.resources import reference_text
 from scoring.scores import effects
 from scoring.scores.bundle import EXPLAINED, MODEL_NAMES, Bundle
-from scoring.scores.contributions import assert_additive, explained
+from scoring.scores.contributions import assert_additive
 from scoring.scores.evidence import (
     EVIDENCE_FEATURES,
     SEGMENT_THRESHOLD,
@@ -210,9 +210,7 @@ def score_columns(
     parts: dict[str, Floats] = {}
     if with_contributions:
         for name in EXPLAINED:
-            parts[name] = explained(
-                bundle.boosters[name], bundle.leaf_tables[name], values, threads=threads
-            ).contributions
+            parts[name] = bundle.explained(name, values, threads=threads).contributions
             assert_additive(parts[name], margins[name])
     dpd = positions["dpd"].astype(np.int64, copy=False)
     columns: dict[str, Column] = {
