@@ -35,7 +35,7 @@ def restore(folder: Path, as_json: bool) -> None:
     """Put a backup into an empty SCORING_HOME and verify it there. Exit 1 on findings.
 
     \b
-    Example: SCORING_HOME=/srv/scoring scoring restore /mnt/backup/2026-11-22
+    Example: scoring restore /mnt/backup/2026-11-22   (after export SCORING_HOME=/srv/scoring)
     """
     from serving.backup import restore as put_back
 
