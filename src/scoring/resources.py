@@ -56,6 +56,21 @@ def reference_text(name: str) -> str:
     return _text_of(name) if stated is None else stated
 
 
+@lru_cache(maxsize=32)
+def query_text(name: str) -> str:
+    """A query as Ibis compiled it, from the file ``queries/<name>.sql`` beside this one.
+
+    Who changes what it is compiled from writes the files again with ``python -m tests.features.kept_queries``.
+
+    Examples
+    --------
+    >>> query_text("features").startswith("WITH")
+    True
+    """
+    text = (Path(__file__).resolve().parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return text.removesuffix("\n")
+
+
 def reference_version(name: str) -> str:
     """SHA-256 of that text, as decisions record it.
 

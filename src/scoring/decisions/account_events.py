@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
 import ibis
@@ -19,6 +18,7 @@ import pyarrow as pa
 
 from scoring.portfolio.known import known_on, unbound_tables
 from scoring.portfolio.reading import Portfolio
+from scoring.resources import query_text
 
 NO_DAY: Final = -1
 """Stands for a day that there is not."""
@@ -112,8 +112,12 @@ def day_texts(days: Ints) -> npt.NDArray[np.object_]:
     return np.asarray(texts, dtype=object)
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> dict[str, str]:
+def compiled_known() -> dict[str, str]:
+    """What was known of each table by the end of a day, as queries with a marker where the day goes; kept beside the code, as features are.
+
+    >>> compiled_known()["promises"] == query_text("known_promises")
+    True
+    """
     known = known_on(ibis.literal(_MARKER), unbound_tables())
     return {name: str(ibis.to_sql(table, dialect="duckdb")) for name, table in known.items()}
 
@@ -125,7 +129,7 @@ def known_sql(table: str, as_of: date) -> str:
     True
     """
     marker = f"MAKE_DATE({_MARKER.year}, {_MARKER.month}, {_MARKER.day})"
-    return _compiled()[table].replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+    return query_text(f"known_{table}").replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
 
 
 _SOURCES: Final = {

@@ -1,6 +1,6 @@
 """The builder of features for portfolios: one SQL text, compiled once, for bulk and for stored accounts.
 
-Ibis costs 0.2 s to build and compile, so the text is kept with a marker where the as-of day goes; a request only puts the
+Ibis costs half a second to build and compile, so the text is kept with a marker where the as-of day goes; a request only puts the
 day in and runs it. All aggregates are over whole numbers and each ratio is one division at the end, so the same account
 gives the same bits whatever else is in the portfolio and however many threads run. A history that comes in a request is
 walked in plain Python instead (`scoring.features.one_account`), to the same bits.
@@ -26,6 +26,7 @@ from scoring.features import arrears, balances, contacts, history, inflows, paym
 from scoring.features.registry import FEATURE_NAMES, FEATURES
 from scoring.portfolio.known import known_on, unbound_tables
 from scoring.portfolio.reading import Portfolio
+from scoring.resources import query_text
 
 _MARKER: Final = date(1901, 2, 3)
 _MIN_DPD_MARKER: Final = 19010203
@@ -79,9 +80,15 @@ class FeatureFrame:
         return FeatureFrame(self.as_of, self.positions.iloc[rows].reset_index(drop=True), self.values[rows])
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> str:
-    """The stages as one query: each stage is computed once and read by name by the later ones."""
+def compiled_features() -> str:
+    """The stages as one query: each stage is computed once and read by name by the later ones.
+
+    What runs is the text of it that is kept beside the code (`scoring.resources.query_text`): a test holds the two together, and a
+    process that serves needs no compiler.
+
+    >>> compiled_features() == query_text("features")
+    True
+    """
     texts = [
         (name, str(ibis.to_sql(stage, dialect="duckdb")))
         for name, stage in feature_stages(ibis.literal(_MARKER), ibis.literal(_MIN_DPD_MARKER))
@@ -97,7 +104,7 @@ def feature_spec_hash() -> str:
     >>> len(feature_spec_hash())
     64
     """
-    text = _compiled() + "\n" + ",".join(FEATURE_NAMES)
+    text = query_text("features") + "\n" + ",".join(FEATURE_NAMES)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -108,7 +115,7 @@ def feature_sql(as_of: date, min_dpd: int = 0) -> str:
     True
     """
     marker = f"MAKE_DATE({_MARKER.year}, {_MARKER.month}, {_MARKER.day})"
-    text = _compiled().replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
+    text = query_text("features").replace(marker, f"MAKE_DATE({as_of.year}, {as_of.month}, {as_of.day})")
     return text.replace(str(_MIN_DPD_MARKER), str(int(min_dpd)))
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis
-from ibis.expr import types as ir
 
 from scoring.errors import AsOfError, FutureEventError
 from scoring.portfolio.contracts import TableContract, contracts, ibis_schema
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
 
 
 def known_on(as_of: date | ir.DateScalar, tables: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
@@ -142,7 +144,7 @@ def _from_the_future(early: ir.Table, column: str, count: int, contract: TableCo
 
 def _day_and_end(as_of: date | ir.DateScalar) -> tuple[Any, Any]:
     """The day, and the first instant after it; as Python values, or as expressions of the scalar."""
-    if isinstance(as_of, ir.DateScalar):
+    if isinstance(as_of, ibis.expr.types.DateScalar):
         return as_of, (as_of + ibis.interval(days=1)).cast("timestamp")
     if isinstance(as_of, datetime) or not isinstance(as_of, date):
         raise AsOfError(

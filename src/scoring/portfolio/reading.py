@@ -14,13 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import ibis
 import pyarrow as pa
-from ibis.expr import operations as ops
-from ibis.expr import types as ir
 
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.portfolio.casting import conversion, quoted, refuse_falsified
@@ -36,6 +34,9 @@ from scoring.portfolio.files import (
 )
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.known import known_on
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
 
 DATABASE_SUFFIXES: Final = (".duckdb", ".db", ".ddb")
 
@@ -86,7 +87,7 @@ class Portfolio:
         """
         backend = ibis.duckdb.from_connection(self.connection)
         return {
-            name: ops.DatabaseTable(name=name, schema=ibis_schema(contract), source=backend).to_expr()
+            name: ibis.expr.operations.DatabaseTable(name=name, schema=ibis_schema(contract), source=backend).to_expr()
             for name, contract in contracts().items()
         }
 

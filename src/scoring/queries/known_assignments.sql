@@ -1,0 +1,13 @@
+SELECT
+  *
+FROM "assignments" AS "t0"
+WHERE
+  "t0"."decided_at" < CAST(MAKE_DATE(1901, 2, 3) + INTERVAL '1' DAY AS TIMESTAMP)
+  AND (
+    (
+      "t0"."known_at" IS NULL
+    )
+    OR (
+      "t0"."known_at" < CAST(MAKE_DATE(1901, 2, 3) + INTERVAL '1' DAY AS TIMESTAMP)
+    )
+  )

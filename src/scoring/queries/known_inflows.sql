@@ -1,0 +1,15 @@
+SELECT
+  *
+FROM "inflows" AS "t0"
+WHERE
+  (
+    "t0"."month_on" + INTERVAL '1' MONTH
+  ) <= MAKE_DATE(1901, 2, 3)
+  AND (
+    (
+      "t0"."known_at" IS NULL
+    )
+    OR (
+      "t0"."known_at" < CAST(MAKE_DATE(1901, 2, 3) + INTERVAL '1' DAY AS TIMESTAMP)
+    )
+  )
