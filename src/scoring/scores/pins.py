@@ -80,7 +80,9 @@ def read_pin(home: Path, name: str = CHAMPION) -> Pin:
         return Pin(**{**raw, "findings": tuple(raw["findings"])})
     except (tomllib.TOMLDecodeError, TypeError, KeyError, UnicodeDecodeError) as error:
         raise BundleError(
-            f"The pin bundles/{name} of the state folder cannot be read. Promote the bundle again.", field="pin", got=name
+            f"The pin bundles/{name} of the state folder cannot be read. Promote the bundle again.",
+            field="pin",
+            got=name,
         ) from error
 
 
