@@ -40,7 +40,7 @@ from serving.live_queue import LiveQueues
 from serving.morning import Morning
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
-from serving.state.events import reserved_by_channel
+from serving.state.events import Reservations
 from serving.today import Today
 from serving.wire import AccountsRequest
 
@@ -376,14 +376,16 @@ class Desk:
         state = self.known_state()
         if self.today is None or state is None:
             return plan_prices(self.plan())
-        with state.reading() as connection:
-            reserved = reserved_by_channel(connection, now)
-        return self._pricing.now(reserved)
+        return self._pricing.now(self._reservations.by_channel(now))
 
     @cached_property
     def queues(self) -> LiveQueues:
         """The plan's queues as they are now."""
         return LiveQueues(self.plan(), self.today)
+
+    @cached_property
+    def _reservations(self) -> Reservations:
+        return Reservations(self.needed_state())
 
     @cached_property
     def _pricing(self) -> Pricing:

@@ -57,14 +57,16 @@ class State:
     def __init__(self, place: str) -> None:
         self.is_sqlite = not place.startswith("postgresql")
         self.engine = _sqlite(Path(place)) if self.is_sqlite else _postgres(place)
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._reader = self.engine.execution_options(**alone)
         with _answering():
             self._migrate()
         self.news = News(Path(place) if self.is_sqlite else None)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for reading."""
-        with _answering(), self.engine.connect() as connection:
+        """A connection for reading; on PostgreSQL every question sees what is committed by then."""
+        with _answering(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager

@@ -155,14 +155,42 @@ def redecisions_after(connection: Connection, seq: int, plan_run_id: str) -> Seq
     return [(row.seq, row.account_id, orjson.loads(row.body)) for row in connection.execute(asked)]
 
 
-def reserved_by_channel(connection: Connection, now: datetime) -> dict[str, int]:
-    """How many contacts of each channel are reserved and not yet made."""
-    found = connection.execute(_RESERVED, {"now": microseconds(now)})
-    return {channel: int(count) for channel, count in found}
+class Reservations:
+    """How many contacts of each channel are reserved and not yet made; asked for again when something was committed or a permit ends.
+
+    Parameters
+    ----------
+    state : State
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> state = State(f"{folder.name}/state.db")
+    >>> Reservations(state).by_channel(instant(0))
+    {}
+    >>> state.close(); folder.cleanup()
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._known: tuple[int | None, int, dict[str, int]] = (None, 0, {})
+
+    def by_channel(self, now: datetime) -> dict[str, int]:
+        """Counts by channel; one without a reservation is left out."""
+        version = self._state.news.version()
+        seen, until, counts = self._known
+        if version is None or version != seen or microseconds(now) >= until:
+            with self._state.reading() as connection:
+                found = connection.execute(_RESERVED, {"now": microseconds(now)}).all()
+            counts = {channel: int(count) for channel, count, _ in found}
+            self._known = (version, min((ends for _, _, ends in found), default=_NEVER), counts)
+        return counts
 
 
+_NEVER: Final = 2**63 - 1
 _RESERVED: Final = (
-    select(PERMITS.c.channel, func.count())
+    select(PERMITS.c.channel, func.count(), func.min(PERMITS.c.expires_at))
     .where(PERMITS.c.ended_at.is_(None), PERMITS.c.expires_at > bindparam("now"))
     .group_by(PERMITS.c.channel)
 )

@@ -160,9 +160,7 @@ class PostgresLinking:
             _copy(self._connection, f"{SCHEMA}.tree_nodes (level, place, hash)", ("int4", "int8", "bytea"), nodes)
 
 
-_INSERT_ONE: Final = (
-    f"INSERT INTO {SCHEMA}.records ({COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS.split(',')))})"  # noqa: S608
-)
+_INSERT_ONE: Final = f"INSERT INTO {SCHEMA}.records ({COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS.split(',')))})"  # noqa: S608
 """A live decision is one record: an insert asks the server once where a copy asks three times."""
 _RECORD_TYPES: Final = ("int8", *("text",) * 7, *("bytea",) * 3, "int8")
 

@@ -74,9 +74,9 @@ class PostgresSubjects:
         with self._lock, as_refusals():
             if self._connection is None or self._connection.closed or self._connection.broken:
                 self._connection = working(self._place)
-            with self._connection.transaction():
-                found = self._connection.execute(statement, values)
-                return found.fetchall() if found.description else []
+                self._connection.autocommit = True  # every statement here stands alone
+            found = self._connection.execute(statement, values)
+            return found.fetchall() if found.description else []
 
     def _refuse_read_only(self) -> None:
         if self._read_only:
