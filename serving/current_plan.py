@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, cast
@@ -23,6 +23,7 @@ from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
+from serving.kept_features import FACTS
 from serving.nightly import CURRENT, PLAN_FILE
 from serving.row_numbers import RowNumbers
 
@@ -64,6 +65,8 @@ class CurrentPlan:
         Minor units.
     strategy : Strategy
         The one that the plan was made under; decisions between plans follow it.
+    features : mapping
+        What ``plan.json`` states of the features that are kept beside it; empty where none are.
     """
 
     run_id: str
@@ -82,6 +85,7 @@ class CurrentPlan:
     losses: npt.NDArray[np.float64]
     priorities: npt.NDArray[np.float64]
     strategy: Strategy
+    features: Mapping[str, Any] = field(default_factory=dict)
 
     def answers(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Its decisions as they are answered."""
@@ -182,6 +186,7 @@ def _current(
         losses=joined["loss_cents"].to_numpy(dtype=np.float64),
         priorities=joined["priority_value_cents"].to_numpy(dtype=np.float64),
         strategy=strategy,
+        features=summary.get(FACTS, {}),
     )
 
 

@@ -49,6 +49,7 @@ from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy, archive_tables
+from serving.kept_features import FACTS, keep_features
 
 PLAN_FILE: Final = "plan.json"
 STRATEGY_FILE: Final = "strategy.toml"
@@ -137,7 +138,8 @@ def run_plan(
     refuse_miscounted(portfolio)
     refuse_other_currency(portfolio, bundle)
     progress("features")
-    frame = build(portfolio, as_of)
+    everybody_seen = build(portfolio, as_of, min_dpd=0)
+    frame = everybody_seen.take((everybody_seen.positions["dpd"] >= 1).to_numpy())
     progress(f"scores and contributions of {len(frame):,} accounts")
     scores = score(bundle, frame, threads=threads)
     progress("contact policy")
@@ -205,7 +207,7 @@ def run_plan(
         )
     progress("queue files")
     told = {**summary, "ledger": _ledger_facts(stored)}
-    _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16])
+    _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], everybody_seen)
     _point_at(home, shared.run_id, folder, as_of)
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
@@ -321,21 +323,27 @@ def _ledger_facts(stored: StoredBatch) -> dict[str, Any]:
 
 
 def _publish(
-    plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], out: Path, kept: Path
+    plan: Plan,
+    scores: Scores,
+    details: TreatmentDetails,
+    summary: dict[str, Any],
+    out: Path,
+    kept: Path,
+    seen: FeatureFrame,
 ) -> None:
     """Write all files beside their place and rename once; the state folder keeps what the service reads."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".plan-", dir=out.parent))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    scratch, own = (Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent)) for place in (out, kept))
     try:
-        _write_files(plan, scores, details, summary, scratch)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        own = Path(tempfile.mkdtemp(prefix=".plan-", dir=kept.parent))
+        _write_files(plan, scores, details, {**summary, FACTS: keep_features(seen, own)}, scratch)
         for name in ("scores.parquet", "decisions.parquet", STRATEGY_FILE, PLAN_FILE):
             shutil.copy2(scratch / name, own / name)
         _swap_in(own, kept)
         _swap_in(scratch, out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], place: Path) -> None:

@@ -22,6 +22,7 @@ from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
+from serving.kept_features import kept_features
 from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.places import without_places
@@ -127,7 +128,8 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
     refuse_stale_plan(plan, portfolio, ledger)
     refuse_other_currency(portfolio, bundle)
-    frame = build(portfolio, plan.as_of, min_dpd=0)
+    kept = kept_features(settings.home / "plans" / plan.run_id[:16], plan.features, plan.as_of)
+    frame = build(portfolio, plan.as_of, min_dpd=0) if kept is None else kept
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = without_places(_or_refusal(lambda: policy_of(plan)), settings)
     morning = None if isinstance(policy, ScoringError) else morning_of(portfolio, frame, policy, plan.strategy)
