@@ -20,14 +20,15 @@ from scoring.scores.scores import ScoreColumns
 from serving import shapes, wire
 from serving.admission import Admission
 from serving.answers import column_rows, score_rows
-from serving.asking import Threads, desk_of, refreshed, refuse_long, refuse_repeated_parameters, threads_of
+from serving.asking import Threads, desk_of, key_of, refreshed, refuse_long, refuse_repeated_parameters, threads_of
 from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
 from serving.desk import Desk
 from serving.edge import Edge, retry_headers, status_of
 from serving.inline_accounts import has_few_rows
 from serving.meters import CONTENT_TYPE, Meters
-from serving.openapi import DOCS_PAGE, DOCS_POLICY, answers, described, example_bodies, plain_answers
+from serving.once import once
+from serving.openapi import DOCS_PAGE, DOCS_POLICY, ONCE, answers, described, example_bodies, plain_answers
 from serving.review_routes import add_review
 from serving.shadow import Shadow
 from serving.silent_databases import refuse_silent_databases
@@ -187,14 +188,20 @@ def _add_questions(app: FastAPI) -> None:
         "/v1/decisions",
         tags=["questions"],
         summary="Decides and records",
-        openapi_extra=body,
+        openapi_extra=body | {"parameters": [ONCE]},
         responses=answers(shapes.DecisionsAnswer),
     )
     async def decisions(request: Request) -> Response:
-        asked, desk = await _asked(request), desk_of(request)
-        content = await request.app.state.threads.run(
-            _decide, desk, asked, request.app.state.clock(), request.app.state.meters
-        )
+        asked, desk, key = await _asked(request), desk_of(request), key_of(request)
+        now, meters = request.app.state.clock(), request.app.state.meters
+
+        def done() -> bytes:
+            if key is None:
+                return _decide(desk, asked, now, meters)
+            body = asked.model_dump_json().encode()
+            return once(desk.needed_state(), key, body, now, lambda at: _decide(desk, asked, at, meters))
+
+        content = await request.app.state.threads.run(done)
         request.app.state.shadow.decided(desk, content, len(asked.named()))
         return Response(content, media_type="application/json")
 

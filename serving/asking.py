@@ -66,11 +66,17 @@ async def refreshed(request: Request) -> Desk:
     return desk
 
 
+def key_of(request: Request) -> str | None:
+    """The idempotency key as it is kept; None where the request has none."""
+    caller = caller_of(request)
+    who = "local" if caller is None else caller.key_id
+    return asked_with(request.headers.get("idempotency-key"), who, request.url.path[:100])
+
+
 async def answer_once(request: Request, body: bytes, work: Work) -> Response:
     """The answer of ``work``; the answer it gave before where the request's idempotency key came before."""
-    desk, caller, now = desk_of(request), caller_of(request), request.app.state.clock()
-    who = "local" if caller is None else caller.key_id
-    key = asked_with(request.headers.get("idempotency-key"), who, request.url.path[:100])
+    desk, now = desk_of(request), request.app.state.clock()
+    key = key_of(request)
 
     def done() -> bytes:
         desk.refresh()

@@ -60,6 +60,21 @@ def test_another_day_is_decided_recorded_and_asked_again_writes_nothing(
     assert all(ledger_of(desk).get(row["decision_id"]).body["trigger"] == "request" for row in first)
 
 
+def test_a_request_sent_again_under_its_key_gets_the_same_bytes_and_another_one_under_it_is_refused(
+    client: TestClient, desk: Desk, account_ids: list[str]
+) -> None:
+    headers, body = {"idempotency-key": "decide-once"}, {"account_ids": account_ids[3:5], "as_of": EARLIER}
+    first = client.post("/v1/decisions", json=body, headers=headers)
+    after_first = ledger_of(desk).head()
+
+    again = client.post("/v1/decisions", json=body, headers=headers)
+    other = client.post("/v1/decisions", json=body | {"account_ids": account_ids[5:6]}, headers=headers)
+
+    assert first.status_code == 200 and again.content == first.content
+    assert (other.status_code, other.json()["code"]) == (409, "key_reused")
+    assert ledger_of(desk).head() == after_first
+
+
 def test_a_decision_does_not_depend_on_the_accounts_asked_for_with_it(
     client: TestClient, account_ids: list[str]
 ) -> None:
