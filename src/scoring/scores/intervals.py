@@ -50,8 +50,8 @@ class ReliabilityInterval:
     def around(self, margin: Floats) -> tuple[Floats, Floats]:
         """Low and high probability around log-odds; the probability itself always lies between them."""
         ends = np.empty((2, len(margin)))
-        ends[0] = margin - np.interp(margin, *self._line_below)
-        ends[1] = margin + np.interp(margin, *self._line_above)
+        ends[0] = margin - np.maximum(np.interp(margin, *self._line_below), 0.0)  # a line between zeros may round below
+        ends[1] = margin + np.maximum(np.interp(margin, *self._line_above), 0.0)
         low, high = probability(ends)
         return low, high
 
