@@ -14,4 +14,4 @@ say "types (mypy --strict)"
 say "imports point one way (import-linter)"
 "$BIN/lint-imports" --no-cache
 say "tests"
-"$BIN/python" -m pytest -q -p no:cacheprovider -n 2 --dist loadgroup --no-loadscope-reorder --durations=15 "$@"
+"$BIN/python" -m pytest -q -p no:cacheprovider -n 2 --dist loadscope --no-loadscope-reorder --durations=15 "$@"

@@ -1,7 +1,4 @@
-"""What all tests share: a real PostgreSQL, and how they are spread over several processes (``-n 2 --dist loadgroup``).
-
-Tests of a folder share costly fixtures and stay in one process; each notebook is a process's work of its own. The longest come first.
-"""
+"""What all tests share: a real PostgreSQL, and how they are spread over several processes (``-n 2 --dist loadscope``)."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs: where XDG_RUNTIME_DIR is not set it falls back, and says so
@@ -28,20 +27,25 @@ LONGEST_FIRST: Final = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFolder(LoadScopeScheduling):
+    """Tests of a folder share costly fixtures and go to one process; each notebook is a piece of work of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if LONGEST_FIRST[0] in nodeid else "/".join(nodeid.split("/")[:2])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """How pytest-xdist is asked to spread the tests."""
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together, and put the longest first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_turn)
+    """Put the longest first, so that no process ends long after the other."""
+    items.sort(key=lambda item: _turn(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str:
-    return item.nodeid if LONGEST_FIRST[0] in item.nodeid else "/".join(item.nodeid.split("/")[:2])
-
-
-def _turn(item: pytest.Item) -> int:
-    return next((turn for turn, name in enumerate(LONGEST_FIRST) if name in item.nodeid), len(LONGEST_FIRST))
+def _turn(nodeid: str) -> int:
+    return next((turn for turn, name in enumerate(LONGEST_FIRST) if name in nodeid), len(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")
