@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from scoring.decisions.assignment import NOBODY, Floats, Places
 from scoring.decisions.exploration import FEW, Bools, Drawn
+from scoring.decisions.first_case import first_case
 from scoring.scores.scores import Scores
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
@@ -93,11 +94,15 @@ def _reasons(weighed: Weighed, drawn: Drawn) -> npt.NDArray[np.object_]:
     """Why nothing is done, where nothing is: a guard, chance, not worth it, no capacity; empty where something is."""
     nothing = drawn.chosen == NOBODY
     worth_it = (weighed.values > 0).any(axis=1) if len(nothing) else np.empty(0, dtype=bool)
-    return np.select(
-        [weighed.idle_reasons != "", nothing & drawn.explored, nothing & worth_it, nothing],
-        [weighed.idle_reasons, "drawn_for_no_contact", "no_capacity_left", "no_channel_worth_its_cost"],
-        default="",
-    ).astype(object)
+    return first_case(
+        [
+            (weighed.idle_reasons != "", weighed.idle_reasons),
+            (nothing & drawn.explored, "drawn_for_no_contact"),
+            (nothing & worth_it, "no_capacity_left"),
+            (nothing, "no_channel_worth_its_cost"),
+        ],
+        "",
+    )
 
 
 def decision_ids(run_id: str, account_ids: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:

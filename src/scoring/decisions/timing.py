@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.decisions.account_events import NO_DAY, AccountEvents, Ints, day_number
+from scoring.decisions.first_case import first_case
 from scoring.decisions.grace import GraceHolds, grace_holds
 from scoring.decisions.house_numbers import house_numbers
 from scoring.decisions.payday import (
@@ -205,11 +206,9 @@ def hold_back(
     waits = (waiting.days > 0) & ~held & (reasons == "")
     rests = was_possible & ~possible & ~held & (reasons == "")
     values = np.where(waits[:, None], -np.inf, values)
-    reasons = np.select([held, waits, rests], [when.holds, PAYDAY_NEAR, CONTACTED_LATELY], reasons).astype(object)
+    reasons = first_case([(held, when.holds), (waits, PAYDAY_NEAR), (rests, CONTACTED_LATELY)], reasons)
     paused = held & (when.holds == GRACE_HOLD)
-    treatments = np.select([paused, held], [str(Treatment.GRACE_HOLD), str(Treatment.NO_ACTION)], treatments).astype(
-        object
-    )
+    treatments = first_case([(paused, str(Treatment.GRACE_HOLD)), (held, str(Treatment.NO_ACTION))], treatments)
     return HeldBack(
         values, treatments, reasons, Waiting(np.where(waits, waiting.days, 0), np.where(waits, waiting.gain_cents, 0.0))
     )

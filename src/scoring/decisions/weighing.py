@@ -13,6 +13,7 @@ from scoring.decisions.assignment import Places
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth
 from scoring.decisions.decided import Weighed
 from scoring.decisions.exploration import Bools, held_out
+from scoring.decisions.first_case import first_case
 from scoring.decisions.held_back import timed
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.on_file import OnFile
@@ -89,23 +90,22 @@ def weigh(
         unlawful = reachable.any(axis=1) & ~(suitable & is_open).any(axis=1)
         treatments = np.where(unreachable, str(Treatment.REPAIR_CONTACT_DATA), treatments)
     held = _held(scores.frame.positions)
-    reasons = np.select(
-        [held != "", ~workable, holdout, cured_alone, unreachable, unlawful],
+    reasons = first_case(
         [
-            held,
-            "below_materiality",
-            "holdout",
-            "likely_to_pay_without_contact",
-            "no_address_on_file",
-            "no_lawful_channel",
+            (held != "", held),
+            (~workable, "below_materiality"),
+            (holdout, "holdout"),
+            (cured_alone, "likely_to_pay_without_contact"),
+            (unreachable, "no_address_on_file"),
+            (unlawful, "no_lawful_channel"),
         ],
-        default="",
+        "",
     )
     return Weighed(
         values=np.where(suitable & is_open, worth_of.net(), -np.inf),
         lawful=is_open & ~under_review & ~idle[:, None],
         treatments=treatments.astype(object),
-        idle_reasons=reasons.astype(object),
+        idle_reasons=reasons,
         under_review=under_review,
         holdout=holdout & workable,
     )
