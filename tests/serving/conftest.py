@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,11 +39,16 @@ CAPACITY = "agent_call: {minutes: 30}\nletter: {contacts: 3}\nai_voice: {contact
 
 @dataclass(frozen=True)
 class Home:
-    """A state folder with a champion and a plan, and where its portfolio is."""
+    """A state folder with a champion and a plan, and where its portfolio is.
+
+    ``untouched`` is a copy that no service opens, for tests that want a home of their own: copying files of a database that this process
+    has open takes its locks away, and another process then damages it.
+    """
 
     settings: Settings
     portfolio: Path
     run: NightlyRun
+    untouched: Path
 
 
 def settings_of(home: Path) -> Settings:
@@ -69,7 +75,7 @@ def made_home(root: Path) -> Home:
         capacity_file=root / "capacity.yaml",
         threads=1,
     )
-    return Home(settings, folder, run)
+    return Home(settings, folder, run, shutil.copytree(settings.home, root / "untouched"))
 
 
 def write_champion(home: Path, portfolio: Portfolio) -> None:

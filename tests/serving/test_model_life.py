@@ -25,7 +25,7 @@ MORNING = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
 @pytest.fixture
 def own_home(home: Home, tmp_path: Path) -> Settings:
     """A copy of the state folder that a test may change."""
-    shutil.copytree(home.settings.home, tmp_path / "home")
+    shutil.copytree(home.untouched, tmp_path / "home")
     return replace(home.settings, home=tmp_path / "home")
 
 

@@ -22,7 +22,7 @@ Spoil = Callable[[Path], object]
 @pytest.fixture
 def copy(home: Home, tmp_path: Path) -> Path:
     """A state folder that a test may spoil."""
-    return shutil.copytree(home.settings.home, tmp_path / "home")
+    return shutil.copytree(home.untouched, tmp_path / "home")
 
 
 def flip_a_byte(path: Path) -> None:

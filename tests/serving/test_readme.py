@@ -47,7 +47,7 @@ class Running:
 @pytest.fixture(scope="module")
 def running(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("readme")
-    own = shutil.copytree(home.settings.home, folder / "home")
+    own = shutil.copytree(home.untouched, folder / "home")
     settings = replace(home.settings, home=own, port=free_port())
     programs = str(Path(sys.executable).parent)
     with served(settings, folder) as port:

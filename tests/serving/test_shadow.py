@@ -50,7 +50,7 @@ def write_challenger(home: Path, champion: Bundle) -> str:
 @pytest.fixture(scope="module")
 def tried(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Desk]]:
     """A copy of the state folder with a challenger, and a desk on it."""
-    place = shutil.copytree(home.settings.home, tmp_path_factory.mktemp("tried") / "home")
+    place = shutil.copytree(home.untouched, tmp_path_factory.mktemp("tried") / "home")
     write_challenger(place, load_champion(place)[1])
     settings = replace(home.settings, home=place)
     desk = open_desk(settings)
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_left_out_and_counted(tried: tuple[Settings, Desk])
 
 
 def test_a_challenger_comes_and_goes_without_a_restart(home: Home, tmp_path: Path) -> None:
-    place = shutil.copytree(home.settings.home, tmp_path / "home")
+    place = shutil.copytree(home.untouched, tmp_path / "home")
     settings = replace(home.settings, home=place)
     desks = [open_desk(settings)]
     watch = Watch(settings, desks[0], desks.append)
