@@ -71,9 +71,10 @@ def _reasons_in_the_plan() -> set[str]:
     """The reason codes that the plan's source writes: what its selections choose from, and the holds."""
     modules = (scoring.decisions.plan, scoring.decisions.decided, scoring.decisions.weighing)
     tree = ast.parse("\n".join(_source(module) for module in modules))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.select"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "first_case"]
     holds = [f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "_held"]
-    chosen = [node for call in calls for node in ast.walk(call.args[1])]
+    cases = [case for call in calls for case in ast.walk(call.args[0]) if isinstance(case, ast.Tuple)]
+    chosen = [case.elts[1] for case in cases]
     named = [value for f in holds for node in ast.walk(f) if isinstance(node, ast.Dict) for value in node.values]
     return {node.value for node in [*chosen, *named] if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 

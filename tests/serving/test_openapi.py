@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,8 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
 
 
 def test_the_examples_are_those_that_a_service_gives_today(home: Home, tmp_path: Path) -> None:
-    with sample_service(home.settings, tmp_path / "state.db") as client:
+    own = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    with sample_service(own, tmp_path / "state.db") as client:
         today = made(client)
 
     kept = json.loads(EXAMPLES.read_bytes())
