@@ -173,14 +173,14 @@ def _add_questions(app: FastAPI) -> None:
     )
     async def score(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
-        quick = desk.is_quick(asked) and len(asked.account_ids or ()) <= FEW and not desk.changed(asked)
-        now = request.app.state.clock()
-        meters = request.app.state.meters
-        found = desk.inline_scores(asked) if has_few_rows(asked) else None
-        if quick or found is not None:
+        now, meters = request.app.state.clock(), request.app.state.meters
+        is_small = _is_small(desk, asked)
+        found = _quickly(desk, asked) if is_small else None
+        if found is not None:
             content = _score(desk, asked, now, meters, found)
         else:
-            content = await threads_of(request).run(_score, desk, asked, now, meters)
+            slowly = _score if is_small else _score_many
+            content = await threads_of(request).run(slowly, desk, asked, now, meters)
         request.app.state.shadow.scored(desk, asked, content)
         return Response(content, media_type="application/json")
 
@@ -222,11 +222,23 @@ def _add_questions(app: FastAPI) -> None:
         return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
-def _score(
-    desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters, found_already: Quick | None = None
-) -> bytes:
+def _is_small(desk: Desk, asked: wire.AccountsRequest) -> bool:
+    """Whether a question is answered on the event loop where it can be: a worker thread would cost more than it frees."""
+    if asked.account_ids is None:
+        return has_few_rows(asked)
+    return desk.is_quick(asked) and len(asked.account_ids) <= FEW and not desk.changed(asked)
+
+
+def _quickly(desk: Desk, asked: wire.AccountsRequest) -> Quick | None:
+    return desk.quick_scores(asked) if desk.is_quick(asked) else desk.inline_scores(asked)
+
+
+def _score_many(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters) -> bytes:
+    return _score(desk, asked, now, meters, _quickly(desk, asked))
+
+
+def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters, quick: Quick | None = None) -> bytes:
     flags = _flags(desk, asked, now)
-    quick = found_already or (desk.quick_scores(asked) if desk.is_quick(asked) else desk.inline_scores(asked))
     if quick is not None:
         found, as_of, degraded = column_rows(*quick), quick[1].as_of, False
     else:

@@ -74,12 +74,17 @@ class Day:
             for name in (*POSITIONS_READ, *HOLDS)
         }
 
+    @cached_property
+    def customer_ids(self) -> npt.NDArray[Any]:
+        """Of every row of the frame."""
+        return self.frame.positions["customer_id"].to_numpy(dtype=object)
+
     def customer_of(self, account_id: str) -> str:
         """The customer of an account of the portfolio that can be scored."""
         row = self.row_of.get(account_id, -1)
         if row < 0:
             pick(self.frame, (account_id,), _known(self.portfolio, (account_id,)))  # raises: says why
-        return str(self.frame.positions["customer_id"].iloc[row])
+        return str(self.customer_ids[row])
 
 
 @dataclass(frozen=True)

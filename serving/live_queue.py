@@ -68,10 +68,9 @@ class LiveQueues:
     """
 
     def __init__(self, plan: CurrentPlan, today: Today | None) -> None:
-        self._plan, self._today, self._version = plan, today, 0
+        self._plan, self._today, self._taken = plan, today, 0
         self._lock = Lock()
         self._gone: set[int] = set()
-        self._seen: dict[str, Redecided] = {}
         self._changes: dict[str, Changes] = {}
 
     def page(self, channel: Channel | None, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -113,13 +112,12 @@ class LiveQueues:
 
     def _take_in(self) -> None:
         """Move and drop the accounts that were decided again since the last page."""
-        if self._today is None or self._today.version == self._version:
+        if self._today is None:
             return
-        self._version = self._today.version
-        for account_id, one in list(self._today.redecided().items()):
-            if self._seen.get(account_id) is not one:
-                self._seen[account_id] = one
-                self._move(account_id, one)
+        fresh, redecided = self._today.redecided_after(self._taken), self._today.redecided()
+        self._taken += len(fresh)
+        for account_id in dict.fromkeys(fresh):
+            self._move(account_id, redecided[account_id])
 
     def _move(self, account_id: str, one: Redecided) -> None:
         row = self._plan.row_of.get(account_id)

@@ -96,8 +96,9 @@ class Today:
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
         self._lock, self._seen = Lock(), -1
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
-        self._by_account: dict[str, list[Kept]] = defaultdict(list)
+        self._known_on: dict[str, date] = {}
         self._redecided: dict[str, Redecided] = {}
+        self._learnt: list[str] = []
         self._contacted: dict[str, int] = defaultdict(int)
         self._facts: Remembered[tuple[str, datetime, int], Facts] = Remembered(MOST_FACTS)
         self._people: Remembered[tuple[str, int], Portfolio] = Remembered(MOST_PEOPLE)
@@ -121,8 +122,9 @@ class Today:
         with self._lock:
             for kept in events:
                 self._take_in(kept)
-            fresh = {account_id: Redecided(**body) for seq, account_id, body in decided if seq > self._decided_seq}
-            self._redecided = {**self._redecided, **fresh}  # a new one: others may be reading the old one
+            fresh = [(account_id, Redecided(**body)) for seq, account_id, body in decided if seq > self._decided_seq]
+            self._redecided = {**self._redecided, **dict(fresh)}  # a new one: others may be reading the old one
+            self._learnt += [account_id for account_id, _ in fresh]
             # more may have been told between the two questions, and must not be counted again the next time
             self._event_seq = max(newest[0], self._event_seq, *(kept.seq for kept in events))
             self._decided_seq = max(newest[1], self._decided_seq, *(seq for seq, _, _ in decided))
@@ -132,7 +134,7 @@ class Today:
         if kept.seq <= self._event_seq:
             return
         for account_id in (kept.told.account_id, *self.others_changed(kept.told)):
-            self._by_account[account_id].append(kept)
+            self._known_on[account_id] = max(known_on(kept), self._known_on.get(account_id, self._as_of))
         if is_work(kept.told.table, kept.told.row) and kept.told.happened_at.date() > self._as_of:
             self._contacted[kept.told.row["channel"]] += 1
 
@@ -152,11 +154,15 @@ class Today:
 
     def has_events(self, account_id: str) -> bool:
         """Whether something was told that is about an account."""
-        return account_id in self._by_account
+        return account_id in self._known_on
 
     def redecided(self) -> Mapping[str, Redecided]:
         """Accounts that were decided again."""
         return self._redecided
+
+    def redecided_after(self, place: int) -> list[str]:
+        """Accounts that were decided again, in the order in which this worker learnt of it, without the first so many."""
+        return self._learnt[place:]
 
     def contacted(self, channel: str) -> int:
         """Contacts made on a channel since the plan's day."""
@@ -164,8 +170,7 @@ class Today:
 
     def seen_on(self, account_id: str) -> date:
         """The day as of which an account is seen now."""
-        days = [known_on(kept) for kept in self._by_account.get(account_id, ())]
-        return max([self._as_of, *days])
+        return self._known_on.get(account_id, self._as_of)
 
     def customer(self, customer_id: str, connection: Connection | None = None) -> Portfolio:
         """A customer's accounts with everything told about them, as a portfolio of their own; close its connection when done."""

@@ -27,9 +27,7 @@ from scoring.ledger.tree import Node
 OLDEST_SQLITE: Final = (3, 37)
 """The first with STRICT tables."""
 
-_PAGE_SIZE: Final = 32_768
 _KEPT_WAL_BYTES: Final = 64 * 2**20
-_CACHE_KIB: Final = 32 * 2**10
 
 
 class SqliteFile:
@@ -150,12 +148,10 @@ class SqliteFile:
         refuse_foreign(connection, may_be_empty=True)
         if not is_current(connection):
             with self._alone():
-                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")  # takes effect in a new file only
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_WAL_BYTES}")
-        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
 
 
 class SqliteStaging:
