@@ -173,6 +173,8 @@ def _add_questions(app: FastAPI) -> None:
     )
     async def score(request: Request) -> Response:
         asked, desk = await _asked(request), desk_of(request)
+        if asked.account_ids is not None:
+            await refreshed(request)
         now, meters = request.app.state.clock(), request.app.state.meters
         is_small = _is_small(desk, asked)
         found = _quickly(desk, asked) if is_small else None
@@ -252,6 +254,7 @@ def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meter
 
 
 def _decide(desk: Desk, asked: wire.AccountsRequest, recorded_at: datetime, meters: Meters) -> bytes:
+    desk.refresh()
     flags = _flags(desk, asked, recorded_at)
     rows = desk.decide(asked, recorded_at)
     meters.decided(rows)
@@ -285,8 +288,6 @@ async def _asked(request: Request) -> wire.AccountsRequest:
     refuse_long("accounts", len(asked.named()), limits.accounts)
     for place, history in enumerate(asked.accounts or ()):
         refuse_long(f"accounts.{place}", sum(map(len, history.tables().values())), limits.rows)
-    if asked.account_ids is not None:
-        await refreshed(request)
     return asked
 
 

@@ -61,7 +61,10 @@ def decide_stored(
             made, scores, bundle, shared, account_ref=account_ref, customer_ref=customer_ref, lawful=one.lawful,
             rules=one.rules, flags=one.flags, when=one.when, at_prices=stated,
         )  # fmt: skip
-        decided.records.append(Record(str(decision_id[0]), DECISION, body, account_id=one.account_id, as_of=as_of))
+        record = Record(
+            str(decision_id[0]), DECISION, body, account_id=one.account_id, as_of=as_of, account_ref=account_ref
+        )
+        decided.records.append(record)
         decided.rows += decision_rows(made.decisions, as_of.isoformat(), shared.trigger)
         decided.blocks.update(blocks_of(one.lawful))
         decided.queue_rows += queue_rows(made.decisions, scores)

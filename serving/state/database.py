@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from scoring.errors import ScoringError
 from serving.state.news import News
@@ -18,6 +20,8 @@ from serving.state.tables import MIGRATIONS, VERSION
 
 BUSY_SECONDS: Final = 20
 RETRY_AFTER_SECONDS: Final = 2
+TRUSTED_SECONDS: Final = 1.0
+"""A connection that was used this lately is used again without asking whether it is alive."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -156,9 +160,29 @@ def _sqlite(path: Path) -> Engine:
 
 def _postgres(address: str) -> Engine:
     driver = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    return sqlalchemy.create_engine(
-        driver, pool_size=8, max_overflow=8, pool_pre_ping=True, pool_timeout=5, connect_args={"connect_timeout": 3}
+    engine = sqlalchemy.create_engine(
+        driver, pool_size=8, max_overflow=8, pool_timeout=5, connect_args={"connect_timeout": 3}
     )
+
+    @event.listens_for(engine, "checkin")
+    def _leave(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["left_at"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        """A connection that lay idle may be gone: it is tried before it is used, and replaced where it does not answer."""
+        if monotonic() - record.info.get("left_at", monotonic()) > TRUSTED_SECONDS:
+            _refuse_dead(connection)
+
+    return engine
+
+
+def _refuse_dead(connection: Any) -> None:
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError from error
 
 
 @contextmanager

@@ -129,10 +129,14 @@ def last_of_customer(connection: Connection, customer_id: str) -> int:
 
 def last_numbers(connection: Connection) -> tuple[int, int]:
     """The numbers of the latest event and of the latest decision after one."""
-    events = select(func.max(EVENTS.c.seq)).scalar_subquery()
-    decided = select(func.max(REDECISIONS.c.seq)).scalar_subquery()
-    row = connection.execute(select(events, decided)).one()
+    row = connection.execute(_LAST_NUMBERS).one()
     return row[0] or 0, row[1] or 0
+
+
+_LAST_NUMBERS: Final = select(
+    select(func.max(EVENTS.c.seq)).scalar_subquery(), select(func.max(REDECISIONS.c.seq)).scalar_subquery()
+)
+"""Built once: on PostgreSQL every question asks."""
 
 
 def keep_redecision(state: State, account_id: str, plan_run_id: str, event_seq: int, body: dict[str, Any]) -> None:

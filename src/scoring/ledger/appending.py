@@ -49,7 +49,7 @@ def append_record(
     columns = envelope(head.seq + 1, *row, instant)
     linked = (head.seq + 1, *row, instant, body_hash, head.hash, link(head.hash, body_hash, columns))
     text = body.decode()
-    connection.link([(*linked, *connection.keep([text]))])
+    connection.link_alone(linked, text)
     _grow(connection, [linked[10]], head.seq)
     return stored((*linked, text), record.account_id)
 
@@ -114,7 +114,7 @@ def _close(connection: Linking, batch: Batch, start: Head, head: Head, tree: Gro
     body_hash = sha256(text.encode()).digest()
     row = (head.seq + 1, closing.record_id, BATCH_KIND, None, batch.as_of.isoformat(), batch.batch_id, None, instant)
     linked = (*row, body_hash, head.hash, link(head.hash, body_hash, envelope(*row)))
-    connection.link([(*linked, *connection.keep([text]))])
+    connection.link_alone(linked, text)
     connection.keep_nodes(tree.add(leaf_hash(linked[10])))
     return stored_batch((*linked, text))
 

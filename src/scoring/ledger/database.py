@@ -28,8 +28,8 @@ class Linking(Protocol):
     def link(self, rows: Sequence[Row]) -> None:
         """Add records, in the order of `scoring.ledger.rows.COLUMNS`; raises `RefusedByDatabase`."""
 
-    def keep(self, bodies: Sequence[str]) -> list[int]:
-        """Add bodies inside this transaction and give their ids."""
+    def link_alone(self, row: Row, body: str) -> None:
+        """Add one record and its body inside this transaction; as `link`, without the body's id."""
 
     def keep_nodes(self, nodes: Sequence[Node]) -> None:
         """Add complete nodes of the tree."""

@@ -73,11 +73,7 @@ class PostgresLedger:
         """All rows of a short query over what is committed."""
         with self._read_lock, as_refusals():
             self._reader = self._live(self._reader)
-            try:
-                return self._reader.execute(_in_dialect(statement), values).fetchall()
-            finally:
-                with suppress(psycopg.OperationalError):
-                    self._reader.rollback()
+            return self._reader.execute(_in_dialect(statement), values).fetchall()
 
     def stream(self, statement: str, values: tuple[Any, ...] = (), *, lenient: bool = False) -> Iterator[Row]:
         """Rows of a long query, one by one, as of its start; text in PostgreSQL is always text."""
@@ -106,7 +102,8 @@ class PostgresLedger:
     def _live(self, connection: psycopg.Connection[Row] | None) -> psycopg.Connection[Row]:
         """The connection, or a fresh one where the server closed it."""
         if connection is None or connection.closed or connection.broken:
-            return working(self.place)
+            connection = working(self.place)
+            connection.autocommit = True  # a read is one message; who writes says BEGIN with the first one
         return connection
 
 
@@ -118,16 +115,22 @@ class PostgresStaging:
 
     def keep(self, bodies: Sequence[str]) -> list[int]:
         """Copy bodies and give their ids."""
+        if self._is_idle():
+            self._connection.execute("BEGIN")
         return _copy_bodies(self._connection, bodies)
 
     @contextmanager
     def linking(self) -> Iterator[PostgresLinking]:
         """The rest of the transaction, in turn with other writers."""
         milliseconds = max(1, round(self._wait_seconds * 1000))
-        turn = f"SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({TURN})"
-        self._connection.execute(turn.encode())  # one message, two statements
+        begin = "BEGIN; " if self._is_idle() else ""
+        turn = f"{begin}SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({TURN})"
+        self._connection.execute(turn.encode())  # one message
         yield PostgresLinking(self._connection)
         self._connection.commit()
+
+    def _is_idle(self) -> bool:
+        return self._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 class PostgresLinking:
@@ -142,17 +145,13 @@ class PostgresLinking:
 
     def link(self, rows: Sequence[Row]) -> None:
         """Add records."""
-        try:
-            if len(rows) == 1:
-                self._connection.execute(_INSERT_ONE, rows[0])
-                return
+        with _refused_rows():
             _copy(self._connection, f"{SCHEMA}.records ({COLUMNS})", _RECORD_TYPES, rows)
-        except (errors.UniqueViolation, errors.RaiseException, errors.CheckViolation) as problem:
-            raise RefusedByDatabase(problem.diag.message_primary or "") from problem
 
-    def keep(self, bodies: Sequence[str]) -> list[int]:
-        """Copy bodies and give their ids."""
-        return _copy_bodies(self._connection, bodies)
+    def link_alone(self, row: Row, body: str) -> None:
+        """Add one record and its body in one statement: the server is asked once."""
+        with _refused_rows():
+            self._connection.execute(_INSERT_ALONE, (body, *row))
 
     def keep_nodes(self, nodes: Sequence[Node]) -> None:
         """Add complete nodes of the tree."""
@@ -160,15 +159,14 @@ class PostgresLinking:
             _copy(self._connection, f"{SCHEMA}.tree_nodes (level, place, hash)", ("int4", "int8", "bytea"), nodes)
 
 
-_INSERT_ONE: Final = f"INSERT INTO {SCHEMA}.records ({COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS.split(',')))})"  # noqa: S608
-"""A live decision is one record: an insert asks the server once where a copy asks three times."""
+_INSERT_ALONE: Final = (
+    f"WITH kept AS (INSERT INTO {SCHEMA}.bodies (body_id, body) VALUES (nextval('body_ids'), %s) RETURNING body_id) "  # noqa: S608
+    f"INSERT INTO {SCHEMA}.records ({COLUMNS}) SELECT {'%s, ' * COLUMNS.count(',')} body_id FROM kept"
+)
 _RECORD_TYPES: Final = ("int8", *("text",) * 7, *("bytea",) * 3, "int8")
 
 
 def _copy_bodies(connection: psycopg.Connection[Row], bodies: Sequence[str]) -> list[int]:
-    if len(bodies) == 1:
-        alone = "INSERT INTO bodies (body_id, body) VALUES (nextval('body_ids'), %s) RETURNING body_id"
-        return [int(body_id) for (body_id,) in connection.execute(alone, bodies)]
     found = connection.execute("SELECT nextval('body_ids') FROM generate_series(1, %s)", (len(bodies),))
     ids = [int(body_id) for (body_id,) in found.fetchall()]
     _copy(connection, f"{SCHEMA}.bodies (body_id, body)", ("int8", "text"), list(zip(ids, bodies, strict=True)))
@@ -180,6 +178,15 @@ def _copy(connection: psycopg.Connection[Row], into: str, types: Sequence[str], 
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
+
+
+@contextmanager
+def _refused_rows() -> Iterator[None]:
+    """The guards' own errors as `RefusedByDatabase`."""
+    try:
+        yield
+    except (errors.UniqueViolation, errors.RaiseException, errors.CheckViolation) as problem:
+        raise RefusedByDatabase(problem.diag.message_primary or "") from problem
 
 
 def _in_dialect(statement: str) -> str:

@@ -39,6 +39,8 @@ class Record:
         The day by whose end everything used was known.
     about : str, optional
         The ``record_id`` of the earlier record that this one corrects, overrides or reports on.
+    account_ref : str, optional
+        What stands for the account in the ledger, where the caller has asked `Ledger.refs` for it already.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Record:
     account_id: str | None = None
     as_of: date | None = None
     about: str | None = None
+    account_ref: str | None = None
 
     def body_bytes(self) -> bytes:
         """The hashed bytes: canonical JSON."""

@@ -202,6 +202,10 @@ class SqliteLinking:
         except sqlite3.IntegrityError as problem:
             raise RefusedByDatabase(str(problem)) from problem
 
+    def link_alone(self, row: Row, body: str) -> None:
+        """Add one record and its body."""
+        self.link([(*row, *self.keep([body]))])
+
     def keep(self, bodies: Sequence[str]) -> list[int]:
         """Add bodies and give their ids."""
         ((last,),) = self.execute("SELECT coalesce(max(body_id), 0) FROM bodies")

@@ -132,7 +132,9 @@ class Ledger:
 
     def _prepared(self, record: Record) -> tuple[Record, str | None, bytes]:
         """A record, the reference of its account, and its body with every personal text sealed."""
-        ref = None if record.account_id is None else self._ref(record.account_id)
+        ref = record.account_ref
+        if ref is None and record.account_id is not None:
+            ref = self._ref(record.account_id)
         if isinstance(record.body, bytes) or not has_personal(record.body):
             return record, ref, record.body_bytes()
         key = None if ref is None else self._subjects.key(ref)
