@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from scoring.errors import ScoringError
-from serving.state.news import News
+from serving.state.news import RAISE, News, PostgresNews, SqliteNews
 from serving.state.tables import MIGRATIONS, VERSION
 
 BUSY_SECONDS: Final = 20
@@ -54,7 +54,7 @@ class State:
     >>> state = State(str(Path(folder.name) / "state.db"))
     >>> with state.reading() as connection:
     ...     connection.execute(select(VERSION.c.version)).scalar_one()
-    2
+    3
     >>> state.close(); folder.cleanup()
     """
 
@@ -65,7 +65,7 @@ class State:
         self._reader = self.engine.execution_options(**alone)
         with _answering():
             self._migrate()
-        self.news = News(Path(place) if self.is_sqlite else None)
+        self.news: News = SqliteNews(Path(place)) if self.is_sqlite else PostgresNews(place)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -74,7 +74,7 @@ class State:
             yield connection
 
     @contextmanager
-    def writing(self, *alone_for: str) -> Iterator[Connection]:
+    def writing(self, *alone_for: str, is_news: bool = False) -> Iterator[Connection]:
         """A transaction that no other one for the same thing runs beside; on disk when it ends, undone where it raises.
 
         Parameters
@@ -82,6 +82,8 @@ class State:
         *alone_for : str
             What must not be written by two at once, e.g. one customer. SQLite lets one writer in at all. Who names several
             things names them in the same order as everybody else.
+        is_news : bool
+            Whether everybody who asks about the day must see it: events, new decisions, permits.
         """
         with _answering(), self.engine.connect() as connection:
             if self.is_sqlite:
@@ -92,6 +94,8 @@ class State:
                         text("SELECT pg_advisory_xact_lock(hashtextextended(:thing, 0))"), {"thing": thing}
                     )
                 yield connection
+                if is_news and not self.is_sqlite:
+                    connection.execute(text(RAISE))
 
     def close(self) -> None:
         """Close all connections."""
@@ -112,9 +116,9 @@ class State:
                     got=found,
                     expected=f"<= {newest}",
                 )
-            for tables in MIGRATIONS[found:]:
-                for table in tables:
-                    table.create(connection, checkfirst=True)
+            for additions in MIGRATIONS[found:]:
+                for one in additions:
+                    one.create(connection, checkfirst=True)
             if found != newest:
                 connection.execute(VERSION.delete())
                 connection.execute(VERSION.insert().values(version=newest))

@@ -78,7 +78,7 @@ def keep_event(state: State, told: Told, now: datetime) -> Kept:
     OutcomeConflictError
         ``outcome_conflict``: the key came before with other content.
     """
-    with state.writing(f"customer {told.customer_id}", "events") as connection:
+    with state.writing(f"customer {told.customer_id}", "events", is_news=True) as connection:
         found = connection.execute(select(EVENTS).where(EVENTS.c.event_key == told.key)).first()
         if found is not None:
             return _again(found, told)
@@ -136,12 +136,12 @@ def last_numbers(connection: Connection) -> tuple[int, int]:
 _LAST_NUMBERS: Final = select(
     select(func.max(EVENTS.c.seq)).scalar_subquery(), select(func.max(REDECISIONS.c.seq)).scalar_subquery()
 )
-"""Built once: on PostgreSQL every question asks."""
+"""Built once."""
 
 
 def keep_redecision(state: State, account_id: str, plan_run_id: str, event_seq: int, body: dict[str, Any]) -> None:
     """Keep what was decided after an event, for all workers."""
-    with state.writing("events") as connection:
+    with state.writing("events", is_news=True) as connection:
         connection.execute(
             REDECISIONS.insert().values(
                 account_id=account_id, plan_run_id=plan_run_id, event_seq=event_seq, body=orjson.dumps(body).decode()

@@ -88,7 +88,7 @@ def request_permit(state: State, profile: Profile, asked: Asked, facts_now: Fact
     -------
     Permit
     """
-    with state.writing(f"customer {asked.customer_id}") as connection:
+    with state.writing(f"customer {asked.customer_id}", is_news=True) as connection:
         if asked.asked_with is not None and (given := _given_before(connection, asked.asked_with)) is not None:
             return given
         facts = replace(facts_now(connection), number_ref=asked.number_ref)
@@ -129,7 +129,7 @@ def end_permit(state: State, permit_id: str, ended_by: str, now: datetime, *, ma
     BadRequestError
         ``bad_request``: no such permit, or it was ended before.
     """
-    with state.writing(f"permit {permit_id}") as connection:
+    with state.writing(f"permit {permit_id}", is_news=True) as connection:
         ended = end_permit_in(connection, permit_id, ended_by, now)
         if not ended and may_be_ours:
             found = connection.execute(select(PERMITS).where(PERMITS.c.permit_id == permit_id)).first()

@@ -79,5 +79,20 @@ REDECISIONS: Final = Table(
 )
 """What was decided after an event, under which plan; the latest of an account holds."""
 
-MIGRATIONS: Final[tuple[tuple[Table, ...], ...]] = ((KEYS, PERMITS, EVENTS, ANSWERED), (REDECISIONS,))
-"""Tables that came with each version, from version 1 on; a later change of a table is a statement of its own here."""
+NEWS: Final = Table(
+    "state_news",
+    METADATA,
+    Column("of", String(10), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""A number that rises with every change of the day, in the same transaction; kept on PostgreSQL only, see `serving.state.news`."""
+
+PERMITS_BY_EXPIRY: Final = Index("permits_by_expiry", PERMITS.c.expires_at)
+"""The few permits that have not expired are found among all that ever were."""
+
+MIGRATIONS: Final[tuple[tuple[Table | Index, ...], ...]] = (
+    (KEYS, PERMITS, EVENTS, ANSWERED),
+    (REDECISIONS,),
+    (NEWS, PERMITS_BY_EXPIRY),
+)
+"""Tables and indexes that came with each version, from version 1 on; another change of a table is a statement of its own here."""

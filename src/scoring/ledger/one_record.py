@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.plan import RULE, Plan
@@ -38,7 +39,6 @@ _GROUP_OF: Final = tuple(_GROUPS.index(str(feature.group)) for feature in FEATUR
 _MEMBERS: Final = tuple(
     tuple(k for k, group in enumerate(_GROUP_OF) if group == place) for place in range(len(_GROUPS))
 )
-_WHOLE_BELOW: Final = 2.0**24
 _CHOICE: Final = {
     "channel": "channel",
     "loss_cents": "loss_cents",
@@ -82,7 +82,7 @@ def one_record(
     flags : sequence of str
         Kinds of the account's open standings that the strategy looks at, in the order of their names.
     """
-    features = [_shortest(value) for value in scores.frame.values[0]]
+    features = _shortest(scores.frame.values[0])
     position = _position(scores, lawful, customer_ref, flags)
     given: dict[str, Any] = {
         "data_fingerprint": shared.data_fingerprint,
@@ -132,12 +132,12 @@ def _first(table: Any, name: str) -> Any:
     return table[name][:1].tolist()[0]
 
 
-def _shortest(value: np.float32) -> float | None:
-    """The shortest decimal that gives the same float32 back; None where not observed."""
-    exact = float(value)
-    if exact != exact:
-        return None
-    return exact if exact.is_integer() and abs(exact) < _WHOLE_BELOW else float(str(value))
+def _shortest(values: npt.NDArray[np.float32]) -> list[float | None]:
+    """The shortest decimals that give the same float32 back; None where not observed."""
+    found: list[float | None] = orjson.loads(
+        orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    )
+    return found
 
 
 def _position(

@@ -54,7 +54,7 @@ class Record:
     account_id: str | None = None
     as_of: date | None = None
     about: str | None = None
-    account_ref: str | None = None
+    account_ref: str | None = field(default=None, compare=False)
 
     def body_bytes(self) -> bytes:
         """The hashed bytes: canonical JSON."""

@@ -19,7 +19,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server = str(request.getfixturevalue("server"))
     with psycopg.connect(server) as connection:
         connection.execute(
-            "DROP TABLE IF EXISTS state_version, caller_keys, permits, events, answered_requests, redecisions"
+            "DROP TABLE IF EXISTS state_version, caller_keys, permits, events, answered_requests, redecisions, state_news"
         )
     return server
 
