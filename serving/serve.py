@@ -14,6 +14,8 @@ from serving.state.database import State
 from serving.state.keys import has_keys
 
 LOCAL_HOSTS: Final = {"127.0.0.1": socket.AF_INET, "localhost": socket.AF_INET, "::1": socket.AF_INET6}
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle connection is kept: longer than callers keep theirs (5 s with httpx), so that none asks on one just closed."""
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -37,7 +39,8 @@ def command(settings: Settings) -> list[str]:
     root = Path(__file__).resolve().parents[1]
     return [
         sys.executable, "-m", "bentoml", "serve", "serving.service:CollectionsService",
-        "--host", host, "--port", str(settings.port), "--working-dir", str(root), *_tls_options(settings),
+        "--host", host, "--port", str(settings.port), "--working-dir", str(root),
+        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), *_tls_options(settings),
     ]  # fmt: skip
 
 
