@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ import httpx
 import pytest
 import uvicorn
 
+from scoring.vocabulary import Channel
 from serving.app import equip, make_app
 from serving.client import Client, RefusedError
+from serving.load import histories
 from serving.opening import open_desk
+from serving.shapes import ReleaseAnswer
 from tests.serving.conftest import Home, client_of
 from tests.serving.test_day import NOW, payment
 from tests.serving.test_process import free_port
+
+NO_SCORES = {"as_of": "2026-09-30", "bundle_id": "b", "is_stale": False, "degraded": False, "scores": []}
 
 
 class Through(httpx.BaseTransport):
@@ -53,32 +59,59 @@ def client(transport: Through) -> Iterator[Client]:
 
 def test_the_whole_day_goes_through_the_client(client: Client, home: Home) -> None:
     first = next(client.queue())
-    decision_id, account_id = first["decision_id"], first["account_id"]
+    decision_id, account_id = first.decision_id, first.account_id
 
-    assert client.score([account_id])["scores"][0]["account_id"] == account_id
-    assert client.decide([account_id])["decisions"][0]["decision_id"] == decision_id
-    assert client.decision(decision_id)["decision_id"] == decision_id
-    assert decision_id in client.explanation(decision_id)
-    assert client.override(decision_id, "none", "illness")["to"] == "none"
-    assert client.request(decision_id, "human_review")["due_on"] == "2026-10-06"
-    assert client.replay(decision_id)["outcome"] == "exact"
-    assert client.history(account_id)["decisions"]
-    permit = client.permit(account_id, "letter")
-    if permit["is_granted"]:
-        assert client.release(permit["permit_id"])["released"]
-    assert client.tell([payment(account_id)])["outcomes"][0]["is_new"]
-    assert account_id not in [row["account_id"] for row in client.queue(page=50)]
+    assert client.score([account_id]).scores[0].account_id == account_id
+    assert client.decide([account_id]).decisions[0].decision_id == decision_id
+    assert client.decision(decision_id).decision_id == decision_id
+    assert decision_id in client.explanation(decision_id).text
+    assert client.override(decision_id, Channel.NONE, "illness").to is Channel.NONE
+    assert client.request(decision_id, "human_review").due_on == date(2026, 10, 6)
+    assert client.replay(decision_id).outcome == "exact"
+    assert client.history(account_id).decisions
+    permit = client.permit(account_id, Channel.LETTER)
+    if permit.permit_id is not None:
+        assert client.release(permit.permit_id).released
+    assert client.tell([payment(account_id)]).outcomes[0].is_new
+    assert account_id not in [row.account_id for row in client.queue(page=50)]
+
+
+def test_histories_that_are_sent_are_scored(client: Client, home: Home) -> None:
+    [history] = histories(home.settings, [next(client.queue()).account_id])
+
+    [score] = client.score_histories([history], "2026-09-30").scores
+
+    assert score.explained is not None and 0 <= score.w_none <= 1
+
+
+def test_a_field_that_a_newer_service_adds_is_passed_over() -> None:
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(200, json={"permit_id": "P", "released": True, "x": 1})
+    )
+
+    with Client("http://scoring", transport=transport) as client:
+        assert client.release("P") == ReleaseAnswer(permit_id="P", released=True)
+
+
+@pytest.mark.parametrize("content", [b"<html>a proxy's page</html>", b'{"permit_id": 7}'])
+def test_an_answer_that_is_none_of_the_services_is_one_error_without_its_values(content: bytes) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
+
+    with Client("http://scoring", transport=transport) as client, pytest.raises(RefusedError) as refused:
+        client.release("P")
+
+    assert refused.value.code == "not_understood" and "7" not in str(refused.value)
 
 
 def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_done_twice(transport: Through) -> None:
     with Client("http://localhost", transport=Through(transport._client, lost=1), pause=lambda seconds: None) as client:
-        decision_id = next(client.queue())["decision_id"]
+        decision_id = next(client.queue()).decision_id
     lossy = Through(transport._client, lost=1)
     with Client("http://localhost", transport=lossy, pause=lambda seconds: None) as client:
         written = client.request(decision_id, "explanation")
         about = client.decision(decision_id)
 
-    assert about["decision_id"] == written["decision_id"]
+    assert about.decision_id == written.decision_id
 
 
 def test_a_refusal_is_one_error_with_its_code(client: Client) -> None:
@@ -89,12 +122,12 @@ def test_a_refusal_is_one_error_with_its_code(client: Client) -> None:
 
 
 def test_a_service_that_asks_to_wait_is_waited_for() -> None:
-    answers = iter([httpx.Response(503, headers={"retry-after": "2"}), httpx.Response(200, json={"scores": []})])
+    answers = iter([httpx.Response(503, headers={"retry-after": "2"}), httpx.Response(200, json=NO_SCORES)])
     waited: list[float] = []
     transport = httpx.MockTransport(lambda request: next(answers))
 
     with Client("http://scoring", transport=transport, pause=waited.append) as client:
-        assert client.score(["A1"]) == {"scores": []}
+        assert client.score(["A1"]).scores == []
     assert waited == [2.0]
 
 
@@ -102,7 +135,7 @@ def test_a_service_that_asks_to_wait_is_waited_for() -> None:
     ("said", "waited"), [("600", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.4), ("-1", 0.4), ("nan", 0.4)]
 )
 def test_a_strange_wish_to_wait_is_not_obeyed(said: str, waited: float) -> None:
-    answers = iter([httpx.Response(429, headers={"retry-after": said}), httpx.Response(200, json={"scores": []})])
+    answers = iter([httpx.Response(429, headers={"retry-after": said}), httpx.Response(200, json=NO_SCORES)])
     pauses: list[float] = []
 
     with Client(
@@ -136,7 +169,7 @@ def test_a_service_that_is_away_for_a_while_is_asked_again_under_the_same_key(ho
     desk.close()
 
     assert len(seen) == 3 and seen[0] == seen[1] != seen[2]
-    assert permit["is_granted"] and permit["permit_id"] != again["permit_id"]
+    assert permit.is_granted and permit.permit_id != again.permit_id
 
 
 class Server:
