@@ -28,6 +28,7 @@ class Worker:
         write_log_lines()
         self.desk = _open()
         settle()
+        serving.lean.leave_code_unread()
         log("service.started", **self.desk.state_facts())
         self._watch = _watch(self.desk)
 
