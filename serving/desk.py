@@ -216,7 +216,9 @@ class Desk:
 
     def frames(self, asked: AccountsRequest) -> list[FeatureFrame]:
         """Features of the accounts asked for, as they are seen now."""
-        return [histories.frame for histories in self._seen(asked)]
+        changed = self.changed(asked)
+        rest = asked if not changed else without(asked, changed)
+        return [*([] if rest is None else [self.histories(rest).frame]), *(self.frame_now(name) for name in changed)]
 
     def probe(self) -> None:
         """Score one account, to know whether the models can."""
@@ -289,29 +291,24 @@ class Desk:
             )
         return age > self.limits.stale_days
 
-    def _seen(self, asked: AccountsRequest) -> list[Histories]:
-        """The accounts asked for as they are seen now."""
-        changed = self.changed(asked)
-        rest = asked if not changed else without(asked, changed)
-        return [
-            *([] if rest is None else [self.histories(rest)]),
-            *(self.history_now(account_id) for account_id in changed),
-        ]
-
     def changed(self, asked: AccountsRequest) -> list[str]:
         """Accounts of a question about now that something was told about since the plan."""
         if self.today is None or not self.is_quick(asked):
             return []
         return [name for name in asked.account_ids or () if self.today.has_events(name)]
 
-    def history_now(self, account_id: str, judged: Policy | None = None) -> Histories:
-        """One stored account with everything told about it today, through the same SQL as the whole portfolio."""
+    def frame_now(self, account_id: str) -> FeatureFrame:
+        """Features of one stored account with everything told about it today."""
+        assert self.today is not None
+        return self.today.frame(account_id, there(self.day).customer_of(account_id))
+
+    def history_now(self, account_id: str, policy: Policy) -> Histories:
+        """The same with what is lawful for it."""
         assert self.today is not None
         as_of, day = self.today.seen_on(account_id), there(self.day)
         small = self.today.customer(day.customer_of(account_id))
         try:
-            judge = unjudged if judged is None else partial(judged.judge, as_of=as_of)
-            return customer_history(small, account_id, as_of, judge)
+            return customer_history(small, account_id, as_of, partial(policy.judge, as_of=as_of))
         finally:
             small.connection.close()
 

@@ -10,7 +10,7 @@ Scores of histories that are plainly in order do not come here: `serving.inline_
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -100,7 +100,7 @@ def stored_histories(
     finally:
         own.connection.close()
     known = frozenset(tables["accounts"]["account_id"].to_pylist())
-    frame = pick(_built(tables, as_of), account_ids, known)
+    frame = pick(built_few(tables, as_of), account_ids, known)
     return Histories(account_ids, (Part(frame, judge(portfolio, list(account_ids))),), portfolio.fingerprint)
 
 
@@ -121,7 +121,7 @@ def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa
     return tables
 
 
-def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
+def built_few(tables: Mapping[str, pa.Table], as_of: date) -> FeatureFrame:
     """Features of all accounts of a few rows; an empty frame where none of them has a statement by then."""
     empty = FeatureFrame(as_of, pd.DataFrame({"account_id": []}), np.empty((0, len(FEATURE_NAMES)), dtype=np.float32))
     if not len(tables["statements"]):
@@ -138,7 +138,7 @@ def _built(tables: dict[str, pa.Table], as_of: date) -> FeatureFrame:
         small.connection.close()
 
 
-def customer_history(small: Portfolio, account_id: str, as_of: date, judge: Judge = unjudged) -> Histories:
+def customer_history(small: Portfolio, account_id: str, as_of: date, judge: Judge) -> Histories:
     """One account of a small portfolio that holds all its customer's accounts."""
     known = frozenset({account_id})
     frame = pick(build_few(small, as_of), (account_id,), known)

@@ -19,12 +19,15 @@ from typing import Any, Final
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from scoring.features.builder import FeatureFrame, pick
+from scoring.features.one_account.known import TABLES_READ
 from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
 from scoring.policy.facts import OPT_OUT
 from scoring.policy.portfolio_facts import PERSON_FLAGS
 from scoring.portfolio.contracts import TableContract, contracts
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.histories import built_few
 from serving.remembered import Remembered
 from serving.state.database import State
 from serving.state.events import (
@@ -41,6 +44,7 @@ REMEMBERED: Final = timedelta(days=60)
 """Events from before the plan that may be missing in its portfolio: late feeds are read as far back as this."""
 MOST_FACTS: Final = 16
 MOST_PEOPLE: Final = 2
+MOST_FRAMES: Final = 500
 READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
 KNOWN_AT: Final = "known_at"
@@ -101,6 +105,7 @@ class Today:
         self._learnt: list[str] = []
         self._contacted: dict[str, int] = defaultdict(int)
         self._facts: Remembered[tuple[str, datetime, int], Facts] = Remembered(MOST_FACTS)
+        self._frames: Remembered[tuple[str, int, date], FeatureFrame] = Remembered(MOST_FRAMES)
         self._people: Remembered[tuple[str, int], Portfolio] = Remembered(MOST_PEOPLE)
 
     def refresh(self) -> None:
@@ -180,6 +185,19 @@ class Today:
         else:
             told = events_of_customer(connection, customer_id, self._since)
         return portfolio_from_tables(laid_over(self._rows(customer_id), told))
+
+    def frame(self, account_id: str, customer_id: str) -> FeatureFrame:
+        """Features of an account as it is seen now."""
+        with self._state.reading() as connection:
+            as_of = self.seen_on(account_id)
+            key = (account_id, last_of_customer(connection, customer_id), as_of)
+            found = self._frames.get(key)
+            if found is None:
+                told = events_of_customer(connection, customer_id, self._since)
+                tables = laid_over(self._rows(customer_id, TABLES_READ), told)
+                built = built_few(tables, as_of)
+                found = self._frames.put(key, pick(built, (account_id,), frozenset({account_id})))
+        return found
 
     def facts(
         self,

@@ -120,7 +120,7 @@ def test_the_features_of_an_account_with_events_are_those_of_a_bulk_build_to_the
     tables["promises"].append({**blank["promises"], **promise})
     bulk = build(portfolio_from_tables(tables), NOW.date(), min_dpd=0)
     row = bulk.positions["account_id"].tolist().index(account_id)
-    alone = desk.history_now(account_id).frame
+    alone = desk.frame_now(account_id)
 
     assert alone.values[0].tobytes() == bulk.values[row].tobytes()
     assert alone.positions.iloc[0].tolist() == bulk.positions.iloc[row].tolist()
