@@ -47,6 +47,8 @@ class Admission:
     ----------
     state : State or None
         Where the keys are; None lets this machine in without any.
+    unread : ScoringError, optional
+        Why the state could not be opened, where there may be keys in it: then nobody is let in, but to the signs of life.
     rate : float
         Requests a second that one key may make of this worker; 0 sets no limit. Ten seconds' worth may come at once.
 
@@ -57,14 +59,17 @@ class Admission:
     None
     """
 
-    def __init__(self, state: State | None, *, rate: float = 0.0) -> None:
-        self.state, self._rate = state, rate
+    def __init__(self, state: State | None, *, unread: ScoringError | None = None, rate: float = 0.0) -> None:
+        self.state, self._unread, self._rate = state, unread, rate
         self._callers: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._needs_keys, self._asked_at = False, float("-inf")
 
     async def needs_keys(self) -> bool:
         """Whether a key was ever made."""
+        if self._unread is not None:
+            error = self._unread
+            raise StateUnavailableError(error.message, field=error.field, got=error.got, expected=error.expected)
         if self.state is None or self._needs_keys:
             return self._needs_keys
         if monotonic() - self._asked_at > CACHED_SECONDS:

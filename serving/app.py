@@ -96,8 +96,8 @@ def equip(
 def put_in_use(app: FastAPI, desk: Desk) -> None:
     """Answer from this desk from now on; requests that are under way keep theirs."""
     known = desk.known_state()
-    if getattr(app.state.admission, "state", None) is not known:
-        app.state.admission = Admission(known, rate=desk.limits.rate)
+    if known is None or getattr(app.state.admission, "state", None) is not known:
+        app.state.admission = Admission(known, unread=desk.unread_state(), rate=desk.limits.rate)
     app.state.desk = desk
     app.state.meters.ready.set(float(desk.is_ready()))
     for name, values in desk.reference_scores().items():

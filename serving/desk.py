@@ -107,6 +107,11 @@ class Desk:
         """The service's own state, where it could be opened."""
         return self.state if isinstance(self.state, State) else None
 
+    def unread_state(self) -> ScoringError | None:
+        """Why the service's own state could not be opened; None where it is open, or where none was made yet."""
+        is_missing = isinstance(self.state, NotReadyError) and self.state.field == "state"
+        return self.state if isinstance(self.state, ScoringError) and not is_missing else None
+
     def needed_state(self) -> State:
         """The service's own state; refuses where it could not be opened."""
         if self.state is None:
@@ -203,7 +208,9 @@ class Desk:
         return Histories(account_ids, (part,), day.portfolio.fingerprint)
 
     def refresh(self) -> None:
-        """Take in what other workers were told since the last question."""
+        """Take in what other workers were told since the last question; refuses where that cannot be read."""
+        if self.unread_state() is not None:
+            self.needed_state()
         if self.today is not None:
             self.today.refresh()
 

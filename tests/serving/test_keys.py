@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from scoring.errors import NotReadyError
+from scoring.errors import NotReadyError, ScoringError
 from serving import admission
 from serving.admission import Admission, TooOftenError
-from serving.app import equip, make_app
+from serving.app import equip, make_app, put_in_use
 from serving.commands.keys import keys
 from serving.desk import Desk
 from serving.roles import ALLOWED, OPEN
-from serving.state.database import State
+from serving.state.database import State, StateUnavailableError, StateVersionError
 from serving.state.keys import ROLES, make_key, revoke_key
 
 NOW = datetime.now(UTC)
@@ -204,3 +204,28 @@ def test_keys_are_made_listed_and_revoked_by_command(tmp_path: Path, monkeypatch
     assert made.partition(".")[0] in listed and made.partition(".")[2] not in listed
     assert "is revoked" in revoked
     assert "revoked 20" in run(keys, ["list"]).output
+
+
+@pytest.mark.parametrize("unread", [StateUnavailableError("The database is away."), StateVersionError("It is newer.")])
+def test_nobody_is_let_in_where_the_keys_cannot_be_read_at_start(unread: ScoringError) -> None:
+    app = make_app()
+    equip(app, Desk(NOTHING, NOTHING, NOTHING, unread))
+    client = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+
+    answers = {(method, path): client.request(method, path_of(path)).status_code for method, path in ALLOWED}
+    signs_of_life = [client.request(method, path_of(path)).status_code for method, path in OPEN]
+
+    assert set(answers.values()) == {503} and set(signs_of_life) == {200}
+
+
+def test_keys_are_asked_for_again_as_soon_as_the_state_is_there(state: State) -> None:
+    app = make_app()
+    equip(app, Desk(NOTHING, NOTHING, NOTHING, StateUnavailableError("The database is away.")))
+    client = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+    away = client.get("/v1/queue").status_code
+
+    key = key_of(state, "admin")
+    put_in_use(app, Desk(NOTHING, NOTHING, NOTHING, state))
+
+    assert (away, client.get("/v1/queue").status_code) == (503, 401)
+    assert client.get("/v1/queue", headers=bearer(key)).json()["code"] == "not_ready"
