@@ -134,6 +134,10 @@ def told_of(desk: Desk, outcome: Outcome, now: datetime) -> Told:
         The row does not fit its contract, lies in the future, or is of an account that is not there.
     """
     table = TABLE_OF[outcome.kind]
+    if outcome.permit_id is not None and table != "contacts":
+        raise BadRequestError(
+            f"Only a contact uses a permit, and this is a {outcome.kind}. Leave permit_id out.", field="permit_id"
+        )
     contract, row = contracts()[table], outcome.row
     account_id = row.get("account_id")
     if not isinstance(account_id, str) or not 0 < len(account_id) <= 200:

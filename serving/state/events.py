@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from scoring.errors import ScoringError
 from serving.state.database import State, instant, microseconds
-from serving.state.permits import USED, end_permit_in
+from serving.state.permits import use_permit_in
 from serving.state.tables import EVENTS, PERMITS, REDECISIONS
 
 
@@ -75,6 +75,8 @@ def keep_event(state: State, told: Told, now: datetime) -> Kept:
 
     Raises
     ------
+    BadRequestError
+        ``bad_request``: the account has no such permit; nothing is kept.
     OutcomeConflictError
         ``outcome_conflict``: the key came before with other content.
     """
@@ -94,7 +96,7 @@ def keep_event(state: State, told: Told, now: datetime) -> Kept:
             )
         )
         if told.permit_id is not None:
-            end_permit_in(connection, told.permit_id, USED, now)
+            use_permit_in(connection, told.permit_id, told.account_id, now)
         assert done.inserted_primary_key is not None
         return Kept(int(done.inserted_primary_key[0]), told, now, is_new=True)
 

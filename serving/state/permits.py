@@ -152,6 +152,25 @@ def end_permit_in(connection: Connection, permit_id: str, ended_by: str, now: da
     return bool(done.rowcount)
 
 
+def use_permit_in(connection: Connection, permit_id: str, account_id: str, now: datetime) -> None:
+    """Note inside a transaction that an account's contact was made under a permit; one that has ended stays as it ended.
+
+    Raises
+    ------
+    BadRequestError
+        ``bad_request``: the account has no such permit. To end another one's would free a place that is still taken.
+    """
+    of_account = (PERMITS.c.permit_id == permit_id, PERMITS.c.account_id == account_id)
+    if connection.execute(select(PERMITS.c.permit_id).where(*of_account)).first() is None:
+        raise BadRequestError(
+            "This account has no such permit, so the outcome was not kept. Name the permit that was granted for this contact, or "
+            "leave permit_id out.",
+            field="permit_id",
+            got=permit_id[:40],
+        )
+    end_permit_in(connection, permit_id, USED, now)
+
+
 def _given_before(connection: Connection, asked_with: str) -> Permit | None:
     row = connection.execute(select(PERMITS).where(PERMITS.c.asked_with == asked_with)).first()
     return None if row is None else Permit(True, row.permit_id, instant(row.expires_at))
