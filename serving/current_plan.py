@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.decisions.payday import PaymentCurve, flat_curve
 from scoring.decisions.strategy import Strategy, house_strategy, strategy_from
 from scoring.errors import NotReadyError
 from scoring.features.few_rows import FewRows
@@ -24,7 +25,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
 from serving.kept_features import FACTS
-from serving.nightly import CURRENT, PLAN_FILE
+from serving.nightly import CURRENT, PAYMENT_CURVE, PLAN_FILE
 from serving.row_numbers import RowNumbers
 
 Rows = npt.NDArray[np.int64]
@@ -67,6 +68,8 @@ class CurrentPlan:
         The one that the plan was made under; decisions between plans follow it.
     features : mapping
         What ``plan.json`` states of the features that are kept beside it; empty where none are.
+    payment_curve : PaymentCurve
+        Measured over the plan's accounts; decisions between plans have the same.
     """
 
     run_id: str
@@ -86,6 +89,11 @@ class CurrentPlan:
     priorities: npt.NDArray[np.float64]
     strategy: Strategy
     features: Mapping[str, Any] = field(default_factory=dict)
+    payment_curve: PaymentCurve = field(default_factory=flat_curve)
+
+    def curve_on(self, as_of: date) -> PaymentCurve:
+        """The curve that a decision as of a day may use: the flat one before the plan's, which knows of later payments."""
+        return self.payment_curve if as_of >= self.as_of else flat_curve()
 
     def answers(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Its decisions as they are answered."""
@@ -187,6 +195,7 @@ def _current(
         priorities=joined["priority_value_cents"].to_numpy(dtype=np.float64),
         strategy=strategy,
         features=summary.get(FACTS, {}),
+        payment_curve=PaymentCurve.of(summary[PAYMENT_CURVE]) if PAYMENT_CURVE in summary else flat_curve(),
     )
 
 

@@ -69,7 +69,7 @@ def decide_now(
     decided = Decided()
     for part in histories.parts:
         judged, as_of = part.judged, part.frame.as_of
-        when = None if judged.events is None else timing(judged.events)
+        when = None if judged.events is None else timing(judged.events, plan.curve_on(as_of))
         scores, degraded = score_or_card(bundle, part.frame, condition)
         offered = prices.without(CLOSED_WHILE_DEGRADED) if degraded else prices
         stated = {**offered.stated(plan.run_id), **({"scored_by": scores.scored_by} if degraded else {})}

@@ -78,10 +78,11 @@ def leave_code_unread() -> None:
 def clean_mappings(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Addresses of private mappings of files that cannot be written to and of which no page was ever changed.
 
-    >>> code = ["7f00-7f10 r-xp 00000000 00:00 9  /lib/a.so", "Anonymous:             0 kB"]
-    >>> relocated = ["7f10-7f20 r--p 00000000 00:00 9  /lib/a.so", "Anonymous:             4 kB"]
-    >>> heap = ["7f20-7f30 rw-p 00000000 00:00 0  [heap]", "Anonymous:             0 kB"]
-    >>> [(hex(start), hex(end)) for start, end in clean_mappings([*code, *relocated, *heap])]
+    >>> code = ["7f00-7f10 r-xp 00000000 00:00 9  /lib/a.so", "Anonymous:             0 kB", "Swap:                  0 kB"]
+    >>> relocated = ["7f10-7f20 r--p 00000000 00:00 9  /lib/a.so", "Anonymous:             4 kB", "Swap:                  0 kB"]
+    >>> swapped = ["7f20-7f30 r--p 00000000 00:00 9  /lib/a.so", "Anonymous:             0 kB", "Swap:                  4 kB"]
+    >>> heap = ["7f30-7f40 rw-p 00000000 00:00 0  [heap]", "Anonymous:             0 kB", "Swap:                  0 kB"]
+    >>> [(hex(start), hex(end)) for start, end in clean_mappings([*code, *relocated, *swapped, *heap])]
     [('0x7f00', '0x7f10')]
     """
     found: tuple[int, int] | None = None
@@ -91,7 +92,9 @@ def clean_mappings(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
             start, _, end = words[0].partition("-")
             is_code = words[1] in ("r-xp", "r--p") and len(words) > 5 and words[5].startswith("/")
             found = (int(start, 16), int(end, 16)) if is_code else None
-        elif words[0] == "Anonymous:" and words[1] == "0" and found is not None:
+        elif words[0] == "Anonymous:" and words[1] != "0":
+            found = None
+        elif words[0] == "Swap:" and words[1] == "0" and found is not None:
             yield found
 
 

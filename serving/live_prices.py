@@ -8,7 +8,7 @@ comes now must be worth more than that. Without any place left the channel is cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class Pricing:
         self._plan, self._today = plan, today
         self._last: tuple[Any, LivePrices] = (None, plan_prices(plan))
 
-    def now(self, reserved: Mapping[str, int]) -> LivePrices:
+    def now(self, reserved: Mapping[str, Sequence[str]]) -> LivePrices:
         """As `prices_now`."""
         seen = (self._today.version, tuple(sorted(reserved.items())))
         known, prices = self._last
@@ -74,13 +74,13 @@ class Pricing:
         return prices
 
 
-def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, int]) -> LivePrices:
+def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, Sequence[str]]) -> LivePrices:
     """Prices after what was done since the plan.
 
     Parameters
     ----------
-    reserved : mapping of channel name to int
-        Contacts that are permitted and not yet made.
+    reserved : mapping of channel name to account ids
+        Contacts that are permitted and not yet made: each has its place, and waits for none.
     """
     risen: dict[Channel, float] = {}
     closed = set(plan.closed)
@@ -88,10 +88,11 @@ def prices_now(plan: CurrentPlan, today: Today, reserved: Mapping[str, int]) -> 
         places = _places(plan, channel)
         if places is None or channel in closed:
             continue
-        left = places - today.contacted(str(channel)) - reserved.get(str(channel), 0)
+        held = reserved.get(str(channel), ())
+        left = places - today.contacted(str(channel)) - len(held)
         if left >= len(plan.order[str(channel)]) + len(today.redecided()) and left > 0:
             continue  # enough for everybody, however many left or came
-        by = rise(left, _losses_left(plan, today, str(channel)))
+        by = rise(left, _losses_left(plan, today, str(channel), held))
         if by is None:
             closed.add(channel)
         elif by > 0:
@@ -121,13 +122,15 @@ def _places(plan: CurrentPlan, channel: Channel) -> int | None:
     return None if offered is None else max(int(offered), planned)
 
 
-def _losses_left(plan: CurrentPlan, today: Today, channel: str) -> np.ndarray[Any, Any]:
+def _losses_left(plan: CurrentPlan, today: Today, channel: str, held: Sequence[str]) -> np.ndarray[Any, Any]:
     """What each account that still waits on a channel would lose without its contact."""
-    again = today.redecided()
+    again, served = today.redecided(), frozenset(held)
     rows = plan.order[channel]
-    gone = [plan.row_of[name] for name in again if name in plan.row_of]
+    gone = [plan.row_of[name] for name in (*again, *served) if name in plan.row_of]
     waiting = plan.losses[rows[~np.isin(rows, gone)]] if gone else plan.losses[rows]
     moved = [
-        one.loss_cents for one in again.values() if one.queue_row is not None and one.queue_row["channel"] == channel
+        one.loss_cents
+        for name, one in again.items()
+        if name not in served and one.queue_row is not None and one.queue_row["channel"] == channel
     ]
     return np.concatenate([waiting, np.array(moved, dtype=np.float64)])

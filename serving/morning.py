@@ -2,8 +2,8 @@
 
 An account that the plan did not decide is decided between two plans, by itself. What the contact policy leaves open, what time holds back
 and whose flags are open does not change until something is told about the account, so a decision only takes its row. Each row is what
-`serving.contact_policy` and `scoring.decisions.timing` say when the account is asked about alone; what is measured on
-several accounts together (the pooled curve of payment days) is therefore its own too.
+`serving.contact_policy` and `scoring.decisions.timing` say when the account is asked about alone; the curve of payment days, which is
+measured on many accounts together, is the plan's.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from scoring.decisions.account_events import AccountEvents, open_standings
+from scoring.decisions.account_events import AccountEvents, customers_flags
 from scoring.decisions.exploration import held_out
 from scoring.decisions.lawfulness import Lawfulness
-from scoring.decisions.payday import PaymentCurve, curves_alone
+from scoring.decisions.payday import PaymentCurve
 from scoring.decisions.strategy import Strategy
 from scoring.decisions.timing import Timing, timing
 from scoring.decisions.weighing import Standing
@@ -41,7 +41,7 @@ class Alone:
     rules : bytes
         What each rule said on each channel, as the record states it; empty without a policy.
     flags : list of str
-        Kinds of open standings that the strategy looks at, in the order of their names.
+        Kinds of open standings of the customer that the strategy looks at, in the order of their names.
     """
 
     frame: FeatureFrame
@@ -72,8 +72,6 @@ class Morning:
     when: Timing
     standing: Standing
     flags: dict[int, list[str]]
-    curves: dict[int, PaymentCurve]
-    flat: PaymentCurve
 
     def alone(self, row: int) -> Alone:
         """One account."""
@@ -92,14 +90,16 @@ class Morning:
             FeatureFrame(self.frame.as_of, cast(Any, positions), self.frame.values[rows]),
             lawful,
             rules,
-            self.when.take(rows, self.curves.get(row, self.flat)),
+            self.when.take(rows),
             Standing(standing.protected[rows], standing.supported[rows], standing.holdout[rows]),
             self.flags.get(row, []),
         )
 
 
-def morning_of(portfolio: Portfolio, frame: FeatureFrame, policy: Policy, strategy: Strategy) -> Morning:
-    """Judge every account of a frame at once."""
+def morning_of(
+    portfolio: Portfolio, frame: FeatureFrame, policy: Policy, strategy: Strategy, curve: PaymentCurve
+) -> Morning:
+    """Judge every account of a frame at once; ``curve`` is the plan's of payment days."""
     ids = frame.positions["account_id"].tolist()
     judged = policy.judge(portfolio, ids, as_of=frame.as_of)
     events, lawful = judged.events, judged.lawful
@@ -112,10 +112,9 @@ def morning_of(portfolio: Portfolio, frame: FeatureFrame, policy: Policy, strate
         FeatureFrame(frame.as_of, cast(Any, FewRows(arrays)), frame.values),
         lawful,
         () if lawful is None else _rule_texts(lawful),
-        timing(events),
+        timing(events, curve),
         Standing(protected, supported, holdout),
         flags,
-        *curves_alone(events),
     )
 
 
@@ -126,10 +125,9 @@ def _rule_texts(lawful: Lawfulness) -> tuple[bytes, ...]:
 
 
 def _watched_flags(events: AccountEvents, strategy: Strategy) -> dict[int, list[str]]:
-    seen = open_standings(events)
-    watched = seen[seen["kind"].isin((*strategy.protected, *strategy.supported))]
+    watched = customers_flags(events, strategy.watched)
     flags: dict[int, list[str]] = {}
-    for row, kind in sorted(set(zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True))):
+    for row, kind in zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True):
         flags.setdefault(row, []).append(kind)
     return flags
 

@@ -49,9 +49,10 @@ from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy, archive_tables
-from serving.kept_features import FACTS, keep_features
+from serving.kept_features import FACTS, forget_features, keep_features
 
 PLAN_FILE: Final = "plan.json"
+PAYMENT_CURVE: Final = "payment_curve"
 STRATEGY_FILE: Final = "strategy.toml"
 CURRENT: Final = "current.json"
 QUEUE_COLUMNS: Final = (
@@ -174,7 +175,7 @@ def run_plan(
     progress("reasons of the rank")
     ranked = rank_reasons(plan, frame, bundle, threads=threads)
     progress("ledger")
-    summary = _summary(plan, scores, pin, bundle, portfolio, shared)
+    summary = {**_summary(plan, scores, pin, bundle, portfolio, shared), PAYMENT_CURVE: when.curve.stated()}
     batch = Batch(
         shared.run_id,
         "decision",
@@ -209,6 +210,7 @@ def run_plan(
     told = {**summary, "ledger": _ledger_facts(stored)}
     _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], everybody_seen)
     _point_at(home, shared.run_id, folder, as_of)
+    forget_features(home / "plans", shared.run_id[:16])
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
 

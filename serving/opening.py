@@ -95,7 +95,8 @@ def _open_today(state: State | ScoringError, day: Day | ScoringError) -> Today |
     """The day's events over the plan's portfolio; they are read with the first question."""
     if isinstance(state, ScoringError) or isinstance(day, ScoringError):
         return None
-    return Today(state, day.portfolio, day.plan.as_of, day.plan.run_id)
+    plan = day.plan
+    return Today(state, day.portfolio, plan.as_of, plan.run_id, plan.strategy.watched)
 
 
 def _open_ledger(settings: Settings) -> Ledger:
@@ -132,7 +133,9 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     frame = build(portfolio, plan.as_of, min_dpd=0) if kept is None else kept
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = without_places(_or_refusal(lambda: policy_of(plan)), settings)
-    morning = None if isinstance(policy, ScoringError) else morning_of(portfolio, frame, policy, plan.strategy)
+    morning = None
+    if not isinstance(policy, ScoringError):
+        morning = morning_of(portfolio, frame, policy, plan.strategy, plan.payment_curve)
     return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning)
 
 

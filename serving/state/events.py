@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
 from scoring.errors import ScoringError
 from serving.state.database import State, instant, microseconds
@@ -111,16 +111,25 @@ def _again(found: Any, told: Told) -> Kept:
 
 
 def events_after(connection: Connection, seq: int, since: datetime) -> list[Kept]:
-    """Events with higher numbers that happened since a day, in order."""
-    asked = select(EVENTS).where(EVENTS.c.seq > seq, EVENTS.c.happened_at >= microseconds(since)).order_by(EVENTS.c.seq)
+    """Events with higher numbers that still hold or were told since a day, in order."""
+    asked = select(EVENTS).where(EVENTS.c.seq > seq, _remembered(since)).order_by(EVENTS.c.seq)
     return [_kept(row) for row in connection.execute(asked)]
 
 
 def events_of_customer(connection: Connection, customer_id: str, since: datetime) -> list[Kept]:
-    """One customer's events since a day, in order."""
+    """One customer's events that still hold or were told since a day, in order."""
     of_customer = EVENTS.c.customer_id == customer_id
-    asked = select(EVENTS).where(of_customer, EVENTS.c.happened_at >= microseconds(since)).order_by(EVENTS.c.seq)
+    asked = select(EVENTS).where(of_customer, _remembered(since)).order_by(EVENTS.c.seq)
     return [_kept(row) for row in connection.execute(asked)]
+
+
+HOLD_UNTIL_THEY_END: Final = ("standings", "consents")
+"""Tables whose rows are never too old: who died years ago, or opted out, has done so today."""
+
+
+def _remembered(since: datetime) -> ColumnElement[bool]:
+    """What was told since; when it happened does not count, because a bank may learn of it late."""
+    return or_(EVENTS.c.kind.in_(HOLD_UNTIL_THEY_END), EVENTS.c.recorded_at >= microseconds(since))
 
 
 def last_of_customer(connection: Connection, customer_id: str) -> int:
@@ -162,7 +171,7 @@ def redecisions_after(connection: Connection, seq: int, plan_run_id: str) -> Seq
 
 
 class Reservations:
-    """How many contacts of each channel are reserved and not yet made; asked for again when something was committed or a permit ends.
+    """Which contacts of each channel are reserved and not yet made; asked for again when something was committed or a permit ends.
 
     Parameters
     ----------
@@ -180,25 +189,28 @@ class Reservations:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._known: tuple[int | None, int, dict[str, int]] = (None, 0, {})
+        self._known: tuple[int | None, int, dict[str, tuple[str, ...]]] = (None, 0, {})
 
-    def by_channel(self, now: datetime) -> dict[str, int]:
-        """Counts by channel; one without a reservation is left out."""
+    def by_channel(self, now: datetime) -> dict[str, tuple[str, ...]]:
+        """Accounts by channel, one for each contact; a channel without a reservation is left out."""
         version = self._state.news.version()
-        seen, until, counts = self._known
+        seen, until, accounts = self._known
         if version is None or version != seen or microseconds(now) >= until:
             with self._state.reading() as connection:
                 found = connection.execute(_RESERVED, {"now": microseconds(now)}).all()
-            counts = {channel: int(count) for channel, count, _ in found}
-            self._known = (version, min((ends for _, _, ends in found), default=_NEVER), counts)
-        return counts
+            by_channel: dict[str, list[str]] = {}
+            for channel, account_id, _ in found:
+                by_channel.setdefault(channel, []).append(account_id)
+            accounts = {channel: tuple(names) for channel, names in by_channel.items()}
+            self._known = (version, min((ends for _, _, ends in found), default=_NEVER), accounts)
+        return accounts
 
 
 _NEVER: Final = 2**63 - 1
 _RESERVED: Final = (
-    select(PERMITS.c.channel, func.count(), func.min(PERMITS.c.expires_at))
+    select(PERMITS.c.channel, PERMITS.c.account_id, PERMITS.c.expires_at)
     .where(PERMITS.c.ended_at.is_(None), PERMITS.c.expires_at > bindparam("now"))
-    .group_by(PERMITS.c.channel)
+    .order_by(PERMITS.c.channel, PERMITS.c.account_id)
 )
 """Built once: every new decision asks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ from scoring.decisions.payday import (
     DAYS_OF_A_MONTH,
     PaymentCurve,
     PaymentDays,
+    day_of_month,
     days_to_next_bucket,
     payment_curve,
     value_of_waiting,
@@ -228,3 +230,31 @@ def test_every_account_is_looked_at_again_soon_and_at_the_latest_when_its_bucket
 @lru_cache(maxsize=1)
 def _free() -> Timing:
     return timing(events_of())
+
+
+def test_an_account_decided_by_itself_has_the_curve_that_was_measured_on_many():
+    relative = np.linspace(3.0, 0.1, DAYS_OF_A_MONTH)
+    measured = PaymentCurve(relative / relative.mean(), 900)
+
+    alone = timing(events_of(), PaymentCurve.of(json.loads(json.dumps(measured.stated()))))
+
+    assert alone.curve.relative.tolist() == measured.relative.tolist()
+
+
+def test_what_waiting_gains_for_one_account_does_not_depend_on_the_costs_of_another():
+    relative = np.zeros(DAYS_OF_A_MONTH)
+    relative[0] = 31.0
+    when = timing(events_of(), PaymentCurve(relative, 900))
+    usual = PaymentDays(np.array([day_of_month(np.array([when.first_day + 9]))[0]]), np.array([1.0]), np.array([9]))
+    pair = replace(
+        when, holds=np.repeat(when.holds, 2), seen=PaymentDays(*(np.repeat(each, 2) for each in vars(usual).values()))
+    )
+    values, costs = np.full((2, 9), 5_000.0), np.array([np.full(9, 100.0), np.full(9, 4_000.0)])
+
+    together = pair.waiting(values, costs, np.array([35, 35]))
+    alone = [
+        replace(when, seen=usual).waiting(values[:1], costs[k : k + 1], np.array([35])).gain_cents[0] for k in (0, 1)
+    ]
+
+    assert together.days[0] == together.days[1] > 0
+    assert together.gain_cents.tolist() == alone and alone[0] < alone[1]

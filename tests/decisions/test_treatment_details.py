@@ -136,7 +136,7 @@ def test_the_sample_account_with_a_signed_plan_and_the_one_in_hardship_are_held_
     n = len(ids)
 
     held = hold_back(
-        np.full((n, 9), 5_000.0), np.full(n, "reminder", dtype=object), np.full(n, "", dtype=object), when, np.zeros(9), np.full(n, 5)
+        np.full((n, 9), 5_000.0), np.full(n, "reminder", dtype=object), np.full(n, "", dtype=object), when, np.zeros((n, 9)), np.full(n, 5)
     )  # fmt: skip
 
     reason = dict(zip(ids, held.reasons, strict=True))

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scoring.errors import LedgerError
-from scoring.ledger.canonical import Fragment, canonical, canonical_column
+from scoring.ledger.canonical import Fragment, Text, canonical, canonical_column
 
 WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
 FINITE = st.one_of(
@@ -209,3 +209,13 @@ def test_the_quick_writer_of_one_record_gives_the_bytes_of_rfc_8785(value: Any) 
         return
 
     assert canonical(record) == expected
+
+
+def test_a_text_that_is_known_already_is_written_beside_a_name_in_another_script() -> None:
+    known = canonical({"results": [{"rule": "CN-12", "n": 1.5}]})
+
+    assert (
+        canonical({"上海": [], "results": Text(canonical({"rule": "p"}))})
+        == '{"results":{"rule":"p"},"上海":[]}'.encode()
+    )
+    assert canonical({"é": {"deep": [Text(known)]}}).endswith(b'{"deep":[{"results":[{"n":1.5,"rule":"CN-12"}]}]}}')

@@ -20,6 +20,7 @@ from scoring.ledger.verify import verify
 from scoring.vocabulary import Channel
 from serving.app import equip, make_app
 from serving.desk import Desk
+from serving.live_prices import prices_now
 from serving.nightly import run_plan
 from serving.opening import open_desk
 from serving.outcomes import is_recorded, outcome_record, told_of
@@ -201,6 +202,51 @@ def test_who_is_reading_the_decisions_of_the_day_is_not_disturbed_by_one_more(
     assert account_id in desk.today.redecided()
 
 
+NUL_ID = "/v1/decisions/D%00"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/permits", {"account_id": "A1", "channel": "sms", "number_ref": "n\0"}, "number_ref"),
+        ("/v1/permits", {"account_id": "A\0", "channel": "sms"}, "account_id"),
+        ("/v1/outcomes", {"outcomes": [{"key": "k\0", "kind": "payment", "row": {}}]}, "outcomes.0.key"),
+        (
+            "/v1/outcomes",
+            {"outcomes": [{"key": "k", "kind": "contact", "row": {}, "permit_id": "\0"}]},
+            "outcomes.0.permit_id",
+        ),
+        ("/v1/decisions", {"account_ids": ["A\0"]}, "account_ids.0"),
+        ("/v1/permits/%00/release", None, "permit_id"),
+        (NUL_ID, None, "decision_id"),
+        (f"{NUL_ID}/explanation", None, "decision_id"),
+        (f"{NUL_ID}/override", {"to": "none", "reason_code": "r"}, "decision_id"),
+        (f"{NUL_ID}/requests", {"kind": "explanation"}, "decision_id"),
+        (f"{NUL_ID}/replay", {}, "decision_id"),
+        ("/v1/accounts/%00/decisions", None, "account_id"),
+    ],
+)
+def test_a_text_with_the_character_that_no_database_keeps_is_a_bad_request(
+    client: TestClient, path: str, body: dict[str, Any] | None, field: str
+) -> None:
+    is_read = body is None and not path.endswith("release")
+
+    refused = client.get(path) if is_read else client.post(path, json=body)
+
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, "bad_request", field)
+
+
+@pytest.mark.parametrize("column", ["payment_id", "kind"])
+def test_a_row_with_that_character_is_kept_or_refused_but_never_a_defect(
+    client: TestClient, queued: Iterator[str], column: str
+) -> None:
+    outcome = {"key": str(uuid4()), "kind": "payment", "row": payment(next(queued)) | {column: "a\0"}}
+
+    answer = client.post("/v1/outcomes", json={"outcomes": [outcome]})
+
+    assert answer.status_code == (200 if column == "payment_id" else 422), answer.text
+
+
 def test_an_outcome_of_an_account_that_is_not_there_says_so_without_its_id(client: TestClient) -> None:
     row = payment("A-nobody")
 
@@ -242,6 +288,43 @@ def test_a_death_told_on_one_account_takes_the_customers_other_account_out_of_th
     assert after["channel"] == "none" and other not in queue_of(client)
 
 
+@pytest.mark.parametrize(
+    ("what", "row"),
+    [
+        ("standing", {"kind": "deceased", "from_at": "2026-06-01T03:00:00Z"}),
+        ("standing", {"kind": "bankruptcy_stay", "from_at": "2025-06-01T03:00:00Z"}),
+        ("consent", {"kind": "opt_out", "channel": "sms", "given_at": "2026-05-01T03:00:00Z"}),
+    ],
+)
+def test_what_began_long_ago_and_is_told_today_holds_today(
+    client: TestClient, queued: Iterator[str], what: str, row: dict[str, Any]
+) -> None:
+    account_id = next(queued)
+    before = ok(client.post("/v1/decisions", json={"account_ids": [account_id]}))["decisions"][0]
+
+    told = tell(client, what, {"account_id": account_id, **row})
+
+    permit = ok(client.post("/v1/permits", json={"account_id": account_id, "channel": "sms"}))
+    after = ok(client.post("/v1/decisions", json={"account_ids": [account_id]}))["decisions"][0]
+    assert not permit["is_granted"]
+    assert after == told["decision"] != before
+    if what == "standing":
+        assert after["channel"] == "none" and account_id not in queue_of(client)
+
+
+def test_a_refusal_told_long_before_the_plan_is_not_forgotten(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id, long_ago = next(queued), NOW.replace(month=3)
+    row = {"account_id": account_id, "kind": "adm_refused", "from_at": long_ago.isoformat()}
+    refused = Outcome.model_validate({"key": str(uuid4()), "kind": "standing", "row": row})
+
+    keep_event(desk.needed_state(), told_of(desk, refused, NOW), long_ago)
+
+    visit = {"account_id": account_id, "channel": "field_visit", "number_ref": "n1"}
+    assert "CN-ADM-REFUSED" in ok(client.post("/v1/permits", json=visit))["rules"]
+
+
 def test_of_many_calls_asked_for_at_once_over_two_accounts_of_a_customer_three_are_granted(
     client: TestClient, desk: Desk
 ) -> None:
@@ -274,6 +357,21 @@ def test_places_taken_by_permits_raise_the_price_until_the_channel_closes_and_gi
     assert len(given) == 3, "as many as the capacity of the day"
     assert letters[:3] == sorted(letters[:3]) and letters[2] > letters[0]
     assert desk.prices(NOW) == prices[0]
+
+
+def test_a_permit_for_an_account_that_has_a_place_leaves_the_price_as_it_is(client: TestClient, desk: Desk) -> None:
+    plan, channel = desk.plan(), Channel.AGENT_CALL
+    [place, *_] = plan.order[str(channel)]
+    waiting = str(plan.decisions["account_id"].iloc[place])
+    others = [name for name in plan.decisions["account_id"] if plan.row_of[name] not in plan.order[str(channel)]]
+    assert desk.today is not None
+
+    untouched, held, taken = (
+        prices_now(plan, desk.today, reserved).risen.get(channel, 0.0)
+        for reserved in ({}, {str(channel): (waiting,)}, {str(channel): (str(others[0]),)})
+    )
+
+    assert held <= untouched < taken
 
 
 def test_a_release_sent_twice_under_one_key_is_the_same_release(client: TestClient, queued: Iterator[str]) -> None:

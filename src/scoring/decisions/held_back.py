@@ -38,13 +38,12 @@ def timed(weighed: Weighed, when: Timing | None, worth: ChannelWorth, scores: Sc
     """
     if when is None:
         return weighed, None
-    fixed = (worth.cost() + worth.harm()).mean(axis=0) if len(weighed.values) else np.zeros(weighed.values.shape[1])
     held = hold_back(
         weighed.values,
         weighed.treatments,
         weighed.idle_reasons,
         when,
-        fixed,
+        worth.cost() + worth.harm(),
         np.asarray(scores.table["dpd"], dtype=np.int64),
     )
     free = (held.reasons == "")[:, None] & ~when.too_soon

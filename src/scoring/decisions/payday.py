@@ -7,8 +7,9 @@ more just before days on which people pay. Waiting costs a little each day and n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,19 @@ class PaymentCurve:
 
     relative: Floats
     n_payments: int
+
+    def stated(self) -> dict[str, Any]:
+        """As ``plan.json`` keeps it.
+
+        >>> PaymentCurve.of(PaymentCurve(np.ones(31), 7).stated()).n_payments
+        7
+        """
+        return {"relative": self.relative.tolist(), "n_payments": self.n_payments}
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> PaymentCurve:
+        """What `stated` gave."""
+        return cls(np.array(stated["relative"], dtype=np.float64), int(stated["n_payments"]))
 
     def weight(self, offset: Ints, days: int) -> Floats:
         """Mean of the curve over some days from an offset on."""
@@ -108,36 +122,26 @@ def day_of_month(days: Ints) -> Ints:
 
 def payment_curve(events: AccountEvents) -> PaymentCurve:
     """Measure the curve: the day from payments until four months ago, the curve from those after."""
-    return _curve(_newer_offsets(events)[1])
+    return _curve(_newer_offsets(events))
 
 
-def curves_alone(events: AccountEvents) -> tuple[dict[int, PaymentCurve], PaymentCurve]:
-    """The curve that each account has when it is looked at alone: by row where its own payments suffice, and the flat one of all others.
+def flat_curve() -> PaymentCurve:
+    """The curve where nothing is known: every day is as good.
 
-    Examples
-    --------
-    >>> from datetime import date
-    >>> from scoring.decisions.account_events import account_events
-    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
-    >>> seen = account_events(portfolio_from_tables(SMALLEST), np.array(["A1"], dtype=object), date(2025, 5, 1))
-    >>> own, flat = curves_alone(seen)
-    >>> own, set(flat.relative.tolist())
-    ({}, {1.0})
+    >>> set(flat_curve().relative.tolist())
+    {1.0}
     """
-    rows, offsets = _newer_offsets(events)
-    counts = np.bincount(rows, minlength=len(events))
-    enough = np.flatnonzero(counts >= house_numbers("timing").whole("fewest_pooled_payments"))
-    return {int(row): _curve(offsets[rows == row]) for row in enough}, _curve(np.zeros(0, dtype=np.int64))
+    return _curve(np.zeros(0, dtype=np.int64))
 
 
-def _newer_offsets(events: AccountEvents) -> tuple[Ints, Ints]:
-    """Row and days since the usual day of each newer payment; the usual day comes from older ones."""
+def _newer_offsets(events: AccountEvents) -> Ints:
+    """Days since the usual day of each newer payment; the usual day comes from older ones."""
     split = day_number(events.as_of) + 1 - _NEWER_DAYS
     seen = payment_days(events, before=split)
     paid_on = events.payments["paid_on"].to_numpy(dtype=np.int64)
     rows = events.payments["row"].to_numpy(dtype=np.int64)
     used = (paid_on >= split) & (seen.day[rows] > 0)
-    return rows[used], np.mod(day_of_month(paid_on[used]) - seen.day[rows[used]], DAYS_OF_A_MONTH)
+    return np.asarray(np.mod(day_of_month(paid_on[used]) - seen.day[rows[used]], DAYS_OF_A_MONTH), dtype=np.int64)
 
 
 def _curve(offsets: Ints) -> PaymentCurve:

@@ -82,8 +82,8 @@ class Timing:
     seen: PaymentDays
     curve: PaymentCurve
 
-    def take(self, rows: slice, curve: PaymentCurve | None = None) -> Timing:
-        """The same for some of the accounts, under the same curve unless another is given."""
+    def take(self, rows: slice) -> Timing:
+        """The same for some of the accounts, under the same curve."""
         plans = PlanStates(self.plans.states[rows], self.plans.is_unclear[rows], self.plans.since[rows])
         grace = self.grace
         paused = GraceHolds(
@@ -91,7 +91,7 @@ class Timing:
         )
         seen = PaymentDays(self.seen.day[rows], self.seen.share[rows], self.seen.n_payments[rows])
         held = self.holds[rows], self.held_until[rows], self.too_soon[rows]
-        return Timing(self.first_day, *held, plans, paused, seen, curve or self.curve)
+        return Timing(self.first_day, *held, plans, paused, seen, self.curve)
 
     def waiting(self, values: Floats, costs: Floats, dpd: Ints) -> Waiting:
         """Whether to wait for the usual payment day, given net values per channel (-inf where not possible) and their costs.
@@ -104,11 +104,18 @@ class Timing:
         if not n:
             return Waiting(np.empty(0, dtype=np.int64), np.empty(0))
         best = values.argmax(axis=1)
-        return value_of_waiting(self.seen, self.curve, values[np.arange(n), best], costs[best], dpd, self.first_day)
+        rows = np.arange(n)
+        return value_of_waiting(self.seen, self.curve, values[rows, best], costs[rows, best], dpd, self.first_day)
 
 
-def timing(events: AccountEvents) -> Timing:
+def timing(events: AccountEvents, curve: PaymentCurve | None = None) -> Timing:
     """Read holds, cadence and payment days from the events of some accounts.
+
+    Parameters
+    ----------
+    events : AccountEvents
+    curve : PaymentCurve, optional
+        Another than these accounts' own payments give: an account that is decided by itself has the plan's.
 
     Examples
     --------
@@ -139,7 +146,7 @@ def timing(events: AccountEvents) -> Timing:
         plans=plans,
         grace=grace,
         seen=payment_days(events),
-        curve=payment_curve(events),
+        curve=curve or payment_curve(events),
     )
 
 
@@ -177,8 +184,8 @@ def hold_back(
         Net values; ``-inf`` where a channel is not possible.
     treatments, reasons : arrays (n_accounts,) of str
         ``reasons`` is why nothing is done, empty where something may be; a reason that is there already stays.
-    costs : array (9,)
-        Cost of one contact.
+    costs : array (n_accounts, 9)
+        What a contact costs and harms on whatever day.
 
     Returns
     -------
@@ -194,7 +201,7 @@ def hold_back(
     >>> given = portfolio_from_tables({**SMALLEST, "standings": [signed]})
     >>> when = timing(account_events(given, np.array(["A1"], dtype=object), date(2025, 5, 1)))
     >>> one, none = np.array(["reminder"], dtype=object), np.array([""], dtype=object)
-    >>> held = hold_back(np.full((1, 9), 100.0), one, none, when, np.zeros(9), np.array([3]))
+    >>> held = hold_back(np.full((1, 9), 100.0), one, none, when, np.zeros((1, 9)), np.array([3]))
     >>> held.treatments.tolist(), held.reasons.tolist()
     (['no_action'], ['plan_kept'])
     """

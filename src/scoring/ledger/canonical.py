@@ -56,7 +56,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     except (_Unusual, orjson.JSONEncodeError):
         pass  # said below, or written the long way
     try:
-        return rfc8785.dumps(record if isinstance(record, dict) else dict(record))
+        return rfc8785.dumps(_without_texts(dict(record)))
     except rfc8785.CanonicalizationError as problem:
         raise LedgerError(
             f"A record cannot be written as canonical JSON: {problem}. Missing values must be null, whole numbers stay "
@@ -102,6 +102,15 @@ def _plain(value: Any) -> Any:
     if kind is Text:
         return orjson.Fragment(value.json)
     raise _Unusual
+
+
+def _without_texts(value: Any) -> Any:
+    """The same value with what is text already read back."""
+    if isinstance(value, Text):
+        return orjson.loads(value.json)
+    if isinstance(value, Mapping):
+        return {name: _without_texts(each) for name, each in value.items()}
+    return [_without_texts(each) for each in value] if isinstance(value, list) else value
 
 
 def _refuse_other_names(members: dict[Any, Any]) -> None:

@@ -93,6 +93,7 @@ def _can_be_asked(record: StoredRecord, challenger: Bundle) -> bool:
     return (
         record.account_id is not None
         and "position" in body["input"]
+        and "scored_by" not in body["model"]  # the scorecard stood in: nothing to compare a bundle with
         and body["model"]["bundle_id"] != challenger.bundle_id
         and body["input"]["feature_spec_hash"] == feature_spec_hash()
         and (record.batch_id is not None or "at_prices" in body)
