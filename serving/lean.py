@@ -4,7 +4,8 @@ back to the system.
 LightGBM imports scikit-learn where it is installed, for classes that nothing here uses: 60 MiB and over a second for each process.
 Whoever imports scikit-learn itself later still gets it. Ibis with SQLGlot is 30 MiB and a second more; the queries that a worker runs
 are kept as text (`scoring.resources.query_text`). Arrow's own allocator keeps tens of MiB once it was used; the system's does not.
-Most pages of large libraries are read only while they load, LLVM's above all; they leave the process when the worker is ready.
+Threads that each allocate from an arena of their own leave holes in all of them, so there is one. Most pages of large libraries are read
+only while they load, LLVM's above all; they leave the process when the worker is ready.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ import pyarrow as pa
 _LOCK: Final = Lock()
 _DONT_NEED: Final = 4
 """MADV_DONTNEED."""
+_ARENAS, _APART_FROM, _KEPT_FREE = -8, -3, -1
+"""M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD."""
+_LARGE_BLOCK: Final = 2**18
+_FREE_BYTES: Final = 2**24
 
 
 def _import_lightgbm() -> None:
@@ -52,6 +57,14 @@ def _ibis_when_used() -> None:
         stands_for = _WhenUsed("ibis")
         stands_for.__spec__ = find_spec("ibis")
         sys.modules["ibis"] = stands_for
+
+
+def _allocate_from_one_arena() -> None:
+    """The C library's settings, where it has them: one arena; large blocks apart, so that they are returned when they are freed."""
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        for option, value in ((_ARENAS, 1), (_APART_FROM, _LARGE_BLOCK), (_KEPT_FREE, _FREE_BYTES)):
+            set_option(option, value)
 
 
 def give_back() -> None:
@@ -98,6 +111,7 @@ def clean_mappings(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
             yield found
 
 
+_allocate_from_one_arena()
 pa.set_memory_pool(pa.system_memory_pool())
 _import_lightgbm()
 _ibis_when_used()

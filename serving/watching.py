@@ -21,6 +21,7 @@ from serving.opening import open_desk
 from serving.settings import Settings
 
 EVERY_SECONDS: Final = 3.0
+TURNS_BETWEEN_TRIMS: Final = 10
 TURNS_BETWEEN_TRIES: Final = 5
 """How seldom a service that is not ready tries again while no pin and no plan changed: loading costs a second of a core."""
 KEPT_SECONDS: Final = 150.0
@@ -56,10 +57,14 @@ class Watch:
         The one in use.
     swap : callable
         Puts another desk in use.
+    give_back : callable, optional
+        Called twice a minute: returns freed memory to the system.
     """
 
-    def __init__(self, settings: Settings, desk: Desk, swap: Callable[[Desk], None]) -> None:
-        self._settings, self._desk, self._swap = settings, desk, swap
+    def __init__(
+        self, settings: Settings, desk: Desk, swap: Callable[[Desk], None], give_back: Callable[[], None] | None = None
+    ) -> None:
+        self._settings, self._desk, self._swap, self._give_back = settings, desk, swap, give_back
         self._seen, self._stop = seen(settings.home), Event()
         self._thread = Thread(target=self._run, name="watch", daemon=True)
 
@@ -106,15 +111,14 @@ class Watch:
         replace(old, **{**shared, **unshared}).close()
 
     def _run(self) -> None:
-        turns = count()
-        while not self._stop.wait(EVERY_SECONDS):
+        for turn in count():
+            if self._stop.wait(EVERY_SECONDS):
+                return
             try:
-                if (
-                    next(turns) % TURNS_BETWEEN_TRIES == 0
-                    or self._desk.is_ready()
-                    or seen(self._settings.home) != self._seen
-                ):
+                if turn % TURNS_BETWEEN_TRIES == 0 or self._desk.is_ready() or seen(self._settings.home) != self._seen:
                     self.look()
                 self.probe()
+                if self._give_back is not None and turn % TURNS_BETWEEN_TRIMS == 0:
+                    self._give_back()
             except Exception as error:  # the outermost edge of this thread: it must go on looking
                 log("desk.failed", error=type(error).__name__)

@@ -53,7 +53,7 @@ def _watch(desk: Desk) -> Watch | None:
         settings = read_settings()
     except ScoringError:
         return None
-    watch = Watch(settings, desk, swap)
+    watch = Watch(settings, desk, swap, serving.lean.give_back)
     watch.start()
     return watch
 
