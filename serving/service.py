@@ -48,9 +48,9 @@ APPLICATION: Final = LoadedByTheWorker()
 
 
 class ApplicationFirst:
-    """Gives the application every path but a few: BentoML would answer probes itself, before any mounted app."""
+    """Gives the application every path but the files of the documentation page: BentoML would answer probes itself."""
 
-    KEPT: Final = ("/static_content/", "/schema.json")
+    KEPT: Final = ("/static_content/",)
 
     def __init__(self, app: App, first: App) -> None:
         self._app, self._first = app, first

@@ -238,9 +238,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--accounts", type=int, default=6_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     asked = parser.parse_args()
-    with home_on(asked.database) as (settings, _), tempfile.TemporaryDirectory(prefix="log-") as log:
+    with home_on(asked.database, asked.accounts) as (settings, _), tempfile.TemporaryDirectory(prefix="log-") as log:
         service = Whole(settings, Path(log) / "log")
         service.start()
         try:
