@@ -62,6 +62,7 @@ def override_decision(
         reason_code=asked.reason_code,
         reason=asked.reason,
         seconds_spent=asked.seconds_spent,
+        via=name_of(caller),
         recorded_at=now,
     )
     return {

@@ -225,3 +225,13 @@ def test_a_refused_automated_decision_leaves_the_decision_as_it_was(place: str) 
 
         assert ledger.get("D-0") == before
         assert asked.body["keeps_priority_and_offers"] is True
+
+
+def test_an_override_says_through_which_system_it_came_whoever_is_named(place: str) -> None:
+    with Ledger.open(place) as ledger:
+        a_night(ledger, "A1")
+        told = override(
+            ledger, "D-0", to=Channel.NONE, by="s17", reason_code="illness", recorded_at=AT, via="key ab12 (queue)"
+        )
+
+    assert (told.body["by"], told.body["via"]) == ("s17", "key ab12 (queue)")

@@ -61,6 +61,7 @@ def override(
     reason: str = "",
     second: str | None = None,
     seconds_spent: int | None = None,
+    via: str | None = None,
 ) -> StoredRecord:
     """Somebody does otherwise than was decided, and says why.
 
@@ -76,6 +77,8 @@ def override(
         In the person's own words; sealed.
     seconds_spent : int, optional
         How long the person looked at the decision.
+    via : str, optional
+        The system that told it, such as the caller's key: whoever is named, it stands beside them.
 
     Raises
     ------
@@ -119,6 +122,7 @@ def override(
     body = {
         "from": str(decided), "to": str(to), "by": by, "second": second, "reason_code": reason_code,
         "reason": Personal(reason) if reason else None, "seconds_spent": seconds_spent,
+        **({} if via is None else {"via": via}),
     }  # fmt: skip
     return _about(ledger, decision, OVERRIDE, body, recorded_at)
 
