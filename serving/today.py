@@ -41,7 +41,8 @@ from serving.state.events import (
 )
 
 REMEMBERED: Final = timedelta(days=60)
-"""Events from before the plan that may be missing in its portfolio: late feeds are read as far back as this."""
+"""Events told before the plan that may be missing in its portfolio: late feeds are read as far back as this. Standings and consents hold
+until they end, so they are read however long ago they were told."""
 MOST_FACTS: Final = 16
 MOST_PEOPLE: Final = 2
 MOST_FRAMES: Final = 500

@@ -288,43 +288,6 @@ def test_a_death_told_on_one_account_takes_the_customers_other_account_out_of_th
     assert after["channel"] == "none" and other not in queue_of(client)
 
 
-@pytest.mark.parametrize(
-    ("what", "row"),
-    [
-        ("standing", {"kind": "deceased", "from_at": "2026-06-01T03:00:00Z"}),
-        ("standing", {"kind": "bankruptcy_stay", "from_at": "2025-06-01T03:00:00Z"}),
-        ("consent", {"kind": "opt_out", "channel": "sms", "given_at": "2026-05-01T03:00:00Z"}),
-    ],
-)
-def test_what_began_long_ago_and_is_told_today_holds_today(
-    client: TestClient, queued: Iterator[str], what: str, row: dict[str, Any]
-) -> None:
-    account_id = next(queued)
-    before = ok(client.post("/v1/decisions", json={"account_ids": [account_id]}))["decisions"][0]
-
-    told = tell(client, what, {"account_id": account_id, **row})
-
-    permit = ok(client.post("/v1/permits", json={"account_id": account_id, "channel": "sms"}))
-    after = ok(client.post("/v1/decisions", json={"account_ids": [account_id]}))["decisions"][0]
-    assert not permit["is_granted"]
-    assert after == told["decision"] != before
-    if what == "standing":
-        assert after["channel"] == "none" and account_id not in queue_of(client)
-
-
-def test_a_refusal_told_long_before_the_plan_is_not_forgotten(
-    client: TestClient, desk: Desk, queued: Iterator[str]
-) -> None:
-    account_id, long_ago = next(queued), NOW.replace(month=3)
-    row = {"account_id": account_id, "kind": "adm_refused", "from_at": long_ago.isoformat()}
-    refused = Outcome.model_validate({"key": str(uuid4()), "kind": "standing", "row": row})
-
-    keep_event(desk.needed_state(), told_of(desk, refused, NOW), long_ago)
-
-    visit = {"account_id": account_id, "channel": "field_visit", "number_ref": "n1"}
-    assert "CN-ADM-REFUSED" in ok(client.post("/v1/permits", json=visit))["rules"]
-
-
 def test_of_many_calls_asked_for_at_once_over_two_accounts_of_a_customer_three_are_granted(
     client: TestClient, desk: Desk
 ) -> None:

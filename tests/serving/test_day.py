@@ -17,7 +17,10 @@ from scoring.portfolio.reading import portfolio_from_tables, read_portfolio
 from serving.app import equip, make_app
 from serving.desk import Desk
 from serving.opening import open_desk
+from serving.outcomes import told_of
 from serving.shapes import DecisionsAnswer, OutcomesAnswer, PermitAnswer, QueueAnswer
+from serving.state.events import keep_event
+from serving.wire import Outcome
 from tests.serving.conftest import AS_OF, Home
 
 NOW = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
@@ -280,3 +283,34 @@ def test_an_account_seen_as_of_the_plans_day_has_the_plans_numbers(
 
     assert {row["as_of"] for row in rows} == {AS_OF.isoformat()}
     assert np.isfinite([row["w_none"] for row in rows]).all()
+
+
+def test_a_death_long_ago_that_is_told_today_ends_contact_today(client: TestClient, queued: Iterator[str]) -> None:
+    account_id = next(queued)
+    row = {"account_id": account_id, "kind": "deceased", "from_at": "2025-06-01T03:00:00Z"}
+
+    [told] = tell(client, {"key": f"{account_id}-d", "kind": "standing", "row": row})
+
+    decided = client.post("/v1/decisions", json={"account_ids": [account_id]}).json()["decisions"][0]
+    assert (decided, decided["channel"]) == (told["decision"], "none")
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "channel", "rule"),
+    [
+        ("consent", {"kind": "opt_out", "channel": "app_push", "given_at": "?"}, "app_push", "CN-PUSH-OFF"),
+        ("standing", {"kind": "adm_refused", "from_at": "?"}, "field_visit", "CN-ADM-REFUSED"),
+    ],
+)
+def test_a_refusal_or_an_opt_out_told_long_before_the_plan_is_not_forgotten(
+    client: TestClient, desk: Desk, queued: Iterator[str], kind: str, row: dict[str, Any], channel: str, rule: str
+) -> None:
+    account_id, long_ago = next(queued), NOW.replace(month=3)
+    row = {name: long_ago.isoformat() if value == "?" else value for name, value in row.items()}
+    refused = Outcome(key=f"{account_id}-{kind}", kind=kind, row={**row, "account_id": account_id})  # type: ignore[arg-type]
+
+    keep_event(desk.needed_state(), told_of(desk, refused, NOW), long_ago)
+
+    asked = {"account_id": account_id, "channel": channel, "number_ref": "n1"}
+    assert rule in client.post("/v1/permits", json=asked).json()["rules"]
