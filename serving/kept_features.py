@@ -1,13 +1,15 @@
 """Features of every account on a plan's day, kept beside the plan: the nightly run computes them anyway, and a worker maps them.
 
 Building them again in each worker takes two seconds and four hundred MiB for 20,000 accounts; mapped, their pages are shared by all
-workers. A file that is absent, of other features or changed by a byte is not used: then they are built as ever, to the same bits.
+workers. A file that is absent, of other features or changed by a byte is not used: then they are built as ever, to the same bits. Only
+the current plan's are kept: they take 424 MB for a million accounts.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +71,29 @@ def kept_features(folder: Path, facts: Mapping[str, Any], as_of: date) -> Featur
         return None
     fits = values.dtype == np.float32 and values.shape == (len(positions), len(FEATURE_NAMES))
     return FeatureFrame(as_of, positions, values) if fits else None
+
+
+def forget_features(plans: Path, current: str) -> None:
+    """Remove the kept features of every plan but one; a worker that has them mapped keeps them until it lets go.
+
+    A plan that is being written (its folder's name begins with a dot) is left alone, and so is a file that cannot be removed: it takes
+    room and is wrong nowhere.
+
+    Parameters
+    ----------
+    plans : Path
+        The folder of the plans.
+    current : str
+        The folder's name of the plan whose features stay.
+
+    Examples
+    --------
+    >>> forget_features(Path("nowhere"), "ab" * 8)
+    """
+    for folder in plans.glob("[!.]*/"):
+        for name in (VALUES, POSITIONS) if folder.name != current else ():
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
 
 
 def _hash(path: Path) -> str:

