@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from scoring.decisions.account_events import AccountEvents
 from scoring.decisions.lawfulness import Lawfulness
+from scoring.decisions.siblings import read_together
 from scoring.errors import AsOfError, BadRequestError, PortfolioError
 from scoring.features.builder import FeatureFrame, build, pick, refuse_as_of
 from scoring.features.one_account.few import build_few, few_accounts
@@ -178,9 +179,19 @@ def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str
     ]
     parts, fingerprints = zip(*built, strict=True)
     together = hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()
-    histories = Histories(account_ids, parts, together)
+    histories = Histories(account_ids, _judged_together(parts), together)
     _ = histories.frame  # refuses the first account that had no statement by then
     return histories
+
+
+def _judged_together(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """What stands on one account of a customer is known of those that came with other tables."""
+    events = [part.judged.events for part in parts if part.judged.events is not None]
+    if len(parts) == 1 or len(events) < len(parts):
+        return parts
+    customers = [part.frame.positions["customer_id"].to_numpy(dtype=object) for part in parts]
+    found = zip(parts, read_together(events, customers), strict=True)
+    return tuple(replace(part, judged=replace(part.judged, events=each)) for part, each in found)
 
 
 def _account_id(place: int, history: AccountHistory, currency: str) -> str:

@@ -94,10 +94,15 @@ class Today:
         The plan's day.
     run_id : str
         The plan.
+    watched : collection of str
+        Kinds of standings of which the plan's strategy treats the whole customer apart.
     """
 
-    def __init__(self, state: State, portfolio: Portfolio, as_of: date, run_id: str) -> None:
+    def __init__(
+        self, state: State, portfolio: Portfolio, as_of: date, run_id: str, watched: Collection[str] = ()
+    ) -> None:
         self._state, self._portfolio, self._as_of, self._run_id = state, portfolio, as_of, run_id
+        self._watched = frozenset(watched)
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
         self._lock, self._seen = Lock(), -1
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
@@ -146,7 +151,7 @@ class Today:
 
     def others_changed(self, told: Told) -> list[str]:
         """The customer's other accounts, where an event is about the person and not about one debt."""
-        if not is_of_person(told.table, told.row):
+        if not is_of_person(told.table, told.row, self._watched):
             return []
         connection = self._portfolio.connection.cursor()
         try:
@@ -256,13 +261,15 @@ def is_work(table: str, row: Mapping[str, Any]) -> bool:
     return table == "contacts" and row.get("direction") == "outbound"
 
 
-def is_of_person(table: str, row: Mapping[str, Any]) -> bool:
-    """Whether an event holds on every account of its customer: a death, a refusal, an opt-out.
+def is_of_person(table: str, row: Mapping[str, Any], watched: Collection[str] = ()) -> bool:
+    """Whether an event holds on every account of its customer: a death, a refusal, an opt-out, a standing that the strategy watches.
 
     >>> is_of_person("standings", {"kind": "adm_refused"}), is_of_person("standings", {"kind": "dispute_open"})
     (True, False)
+    >>> is_of_person("standings", {"kind": "hardship"}, watched={"hardship"})
+    True
     """
-    return row.get("kind") in {"standings": PERSON_FLAGS, "consents": (OPT_OUT,)}.get(table, ())
+    return row.get("kind") in {"standings": (*PERSON_FLAGS, *watched), "consents": (OPT_OUT,)}.get(table, ())
 
 
 def known_on(kept: Kept) -> date:

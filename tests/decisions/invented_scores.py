@@ -92,6 +92,7 @@ def flagged(scores: Scores, rows: list[int], kind: str) -> AccountEvents:
         payments=nothing,
         promises=nothing,
         standings=standings,
+        siblings_standings=standings.iloc[:0],
         dunnings=nothing,
         last_contact_on=none,
         last_inbound_on=none,

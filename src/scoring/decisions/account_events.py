@@ -6,6 +6,7 @@ columns; an absent table gives empty columns, which the readers take as *not obs
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -46,6 +47,8 @@ class AccountEvents:
         ``row``, ``made_on``, ``due_on`` (days since 1970), ``promised_cents``.
     standings : DataFrame
         ``row``, ``kind``, ``from_at``, ``until_at`` (NaT while it holds), ``evidence_ref``.
+    siblings_standings : DataFrame
+        ``row``, ``kind``, ``until_at``: standings of the other accounts of the account's customer; see `customers_flags`.
     dunnings : DataFrame
         ``row``, ``dunned_on``: demands whose receipt can be shown (answered, met, delivered, read).
     last_contact_on : array (n_accounts,)
@@ -65,6 +68,7 @@ class AccountEvents:
     payments: pd.DataFrame
     promises: pd.DataFrame
     standings: pd.DataFrame
+    siblings_standings: pd.DataFrame
     dunnings: pd.DataFrame
     last_contact_on: Ints
     last_inbound_on: Ints
@@ -87,9 +91,30 @@ def open_standings(events: AccountEvents) -> pd.DataFrame:
     >>> open_standings(account_events(given, np.array(["A1"], dtype=object), date(2025, 5, 1)))["kind"].tolist()
     ['illness']
     """
-    seen = events.standings
-    until = pd.to_datetime(seen["until_at"], utc=True)
-    return seen[(until.isna() | (until >= pd.Timestamp(events.as_of, tz="UTC") + pd.Timedelta(days=1))).to_numpy()]
+    return _open(events.standings, events.as_of)
+
+
+def customers_flags(events: AccountEvents, kinds: Collection[str]) -> pd.DataFrame:
+    """Open standings of some kinds that each account's customer has, on whichever account they stand: ``row``, ``kind``, each once.
+
+    Examples
+    --------
+    >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+    >>> other = {**SMALLEST["accounts"][0], "account_id": "A2"}
+    >>> ill = {"account_id": "A2", "kind": "illness", "from_at": "2025-04-01T08:00:00Z"}
+    >>> given = portfolio_from_tables({**SMALLEST, "accounts": [*SMALLEST["accounts"], other], "standings": [ill]})
+    >>> seen = account_events(given, np.array(["A1"], dtype=object), date(2025, 5, 1))
+    >>> customers_flags(seen, ["illness"]).values.tolist(), len(open_standings(seen))
+    ([[0, 'illness']], 0)
+    """
+    seen = [_open(each, events.as_of)[["row", "kind"]] for each in (events.standings, events.siblings_standings)]
+    found = pd.concat([each[each["kind"].isin(kinds)] for each in seen])
+    return found.drop_duplicates().sort_values(["row", "kind"], ignore_index=True)
+
+
+def _open(standings: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    until = pd.to_datetime(standings["until_at"], utc=True)
+    return standings[(until.isna() | (until >= pd.Timestamp(as_of, tz="UTC") + pd.Timedelta(days=1))).to_numpy()]
 
 
 def day_number(day: date) -> int:
@@ -163,6 +188,11 @@ _QUERIES: Final = {
         FROM wanted_statements GROUP BY row""",
 }
 
+_SIBLINGS_STANDINGS: Final = """SELECT w.row, t.kind, t.until_at FROM wanted w
+    JOIN people own USING (account_id) JOIN people other ON other.customer_id = own.customer_id AND other.account_id <> own.account_id
+    JOIN known t ON t.account_id = other.account_id ORDER BY w.row, t.kind"""
+"""A flag may stand on an account that nobody asks about, such as one that is not past due."""
+
 
 def account_events(portfolio: Portfolio, account_ids: npt.NDArray[np.object_], as_of: date) -> AccountEvents:
     """Read the events of some accounts, in their order.
@@ -193,6 +223,9 @@ def account_events(portfolio: Portfolio, account_ids: npt.NDArray[np.object_], a
             known = f"WITH known AS ({known_sql(table, as_of)}) {query}"
             connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted_{table} AS {known}", _given(query, as_of))
         read = {name: connection.execute(query, _given(query, as_of)).df() for name, query in _QUERIES.items()}
+        standings, people = known_sql("standings", as_of), known_sql("accounts", as_of)
+        siblings = f"WITH known AS ({standings}), people AS ({people}) {_SIBLINGS_STANDINGS}"
+        read["siblings_standings"] = connection.execute(siblings).df()
         zones = connection.execute(
             "SELECT w.row, a.timezone AS value FROM accounts a JOIN wanted w USING (account_id) WHERE a.timezone IS NOT NULL"
         ).df()

@@ -56,6 +56,15 @@ class Strategy:
     version: str
     text: str = field(repr=False)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Kinds of open standings that treat a customer apart.
+
+        >>> house_strategy().watched[:2]
+        ('hardship', 'illness')
+        """
+        return tuple(dict.fromkeys((*self.protected, *self.supported)))
+
     def facts(self) -> dict[str, Any]:
         """For ``plan.json`` and the record.
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scoring.decisions.account_events import AccountEvents, open_standings
+from scoring.decisions.account_events import AccountEvents, customers_flags
 from scoring.decisions.assignment import Places
 from scoring.decisions.channel_worth import ChannelWorth, channel_worth
 from scoring.decisions.decided import Weighed
@@ -35,7 +35,7 @@ class Standing:
     Attributes
     ----------
     protected, supported, holdout : array (n_accounts,) of bool
-        A flag of one account holds for all accounts of the customer.
+        A flag of one account holds for all accounts of the customer, whether it is among these accounts or not.
     """
 
     protected: Bools
@@ -53,8 +53,7 @@ def standing_of(scores: Scores, strategy: Strategy, events: AccountEvents | None
 def _flagged(customers: npt.NDArray[np.object_], events: AccountEvents | None, kinds: tuple[str, ...]) -> Bools:
     if events is None:
         return np.zeros(len(customers), dtype=bool)
-    known = open_standings(events)
-    flagged = customers[known.loc[known["kind"].isin(kinds), "row"].to_numpy(dtype=np.int64)]
+    flagged = customers[customers_flags(events, kinds)["row"].to_numpy(dtype=np.int64)]
     return np.asarray(pd.Series(customers).isin(flagged), dtype=bool)
 
 

@@ -80,7 +80,7 @@ def one_record(
     rules : bytes
         What each rule said about the account: `scoring.ledger.decision_record.policy_results` of its table.
     flags : sequence of str
-        Kinds of the account's open standings that the strategy looks at, in the order of their names.
+        Kinds of the customer's open standings that the strategy looks at, in the order of their names.
     """
     features = _shortest(scores.frame.values[0])
     position = _position(scores, lawful, customer_ref, flags)

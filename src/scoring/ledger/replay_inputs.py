@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from scoring.decisions.account_events import AccountEvents, day_number, open_standings
+from scoring.decisions.account_events import AccountEvents, customers_flags, day_number
 from scoring.decisions.lawfulness import Lawfulness
 from scoring.decisions.on_file import OnFile
 from scoring.decisions.payday import Waiting
@@ -136,13 +136,11 @@ def facts_from(bodies: Sequence[Body]) -> OnFile | None:
 
 
 def _open_flags(events: AccountEvents | None, strategy: Strategy, count: int) -> pa.Array:
-    """Kinds of open standings per account that the strategy looks at, in the order of their names."""
+    """Kinds of open standings of each account's customer that the strategy looks at, in the order of their names."""
     flags: list[list[str]] = [[] for _ in range(count)]
     if events is not None:
-        seen = open_standings(events)
-        watched = seen[seen["kind"].isin((*strategy.protected, *strategy.supported))]
-        pairs = sorted(set(zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True)))
-        for row, kind in pairs:  # flags are few
+        watched = customers_flags(events, strategy.watched)
+        for row, kind in zip(watched["row"].tolist(), watched["kind"].tolist(), strict=True):  # flags are few
             flags[row].append(kind)
     return pa.array(flags, type=pa.list_(pa.string()))
 
@@ -181,7 +179,7 @@ def frame_from(bodies: Sequence[Body], account_ids: Sequence[str], customer_ids:
 
 
 def events_from(bodies: Sequence[Body], frame: FeatureFrame) -> AccountEvents:
-    """The open flags of some records, as events that hold nothing else."""
+    """The open flags of some records, as events that hold nothing else: what stood on the customer's other accounts is among them."""
     pairs = [(row, kind) for row, body in enumerate(bodies) for kind in body["input"]["position"]["open_flags"]]
     standings = pd.DataFrame(
         {
@@ -201,6 +199,7 @@ def events_from(bodies: Sequence[Body], frame: FeatureFrame) -> AccountEvents:
         nothing,
         nothing,
         standings,
+        standings.iloc[:0],
         nothing,
         none,
         none,
