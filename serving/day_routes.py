@@ -18,7 +18,7 @@ from serving.outcomes import tell, told_on_stale
 from serving.permitting import permit
 from serving.state.permits import RELEASED, end_permit
 
-PermitId = Annotated[str, Path(max_length=200)]
+PermitId = Annotated[str, Path(max_length=200, pattern=wire.NO_NUL)]
 
 
 def add_day(app: FastAPI) -> None:

@@ -153,9 +153,17 @@ def told_of(desk: Desk, outcome: Outcome, now: datetime) -> Told:
                 field=f"row.{name}",
                 expected=f"<= {now.isoformat()}",
             )
-    return Told(
-        outcome.key, table, account_id, customer_id, happened_at, dict(row), outcome.decision_id, outcome.permit_id
-    )
+    kept = {name: _as_kept(contract, name, value) for name, value in row.items()}
+    return Told(outcome.key, table, account_id, customer_id, happened_at, kept, outcome.decision_id, outcome.permit_id)
+
+
+def _as_kept(contract: TableContract, name: str, value: Any) -> Any:
+    """A value as it is kept: a whole number of more than 64 bits, such as a payment's, is read as the text that it is."""
+    if not isinstance(value, int) or -(2**63) <= value < 2**64:
+        return value
+    if contract.columns[name].type != "string":
+        raise BadRequestError(f"{name} is larger than any real one. Correct it.", field=f"row.{name}")
+    return str(value)
 
 
 def news_at(contract: TableContract, row: Mapping[str, Any], now: datetime) -> datetime:

@@ -21,7 +21,7 @@ from serving.desk import Desk
 from serving.openapi import answers, body_of, explanation_answers
 from serving.reviewing import override_decision, record_access, replay_decision, request_about
 
-RecordId = Annotated[str, Path(max_length=200)]
+RecordId = Annotated[str, Path(max_length=200, pattern=wire.NO_NUL)]
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 KINDS = {"text": "text/plain; charset=utf-8", "html": "text/html; charset=utf-8", "json": "application/json"}
 

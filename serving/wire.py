@@ -23,8 +23,11 @@ MOST_ROWS_A_PAGE: Final = 500
 
 MOST_OUTCOMES: Final = 100
 
-AccountId = Annotated[str, Field(min_length=1, max_length=200)]
-RecordName = Annotated[str, Field(min_length=1, max_length=200)]
+NO_NUL: Final = r"^[^\x00]*$"
+"""No text here holds the character U+0000: no name or key has one, and PostgreSQL keeps none."""
+AccountId = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+RecordName = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+FreeText = Annotated[str, Field(max_length=4_000, pattern=NO_NUL)]
 StaffRef = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
 ContactChannel = Literal[
     Channel.SMS, Channel.APP_PUSH, Channel.EMAIL, Channel.ONLINE_CS, Channel.AI_VOICE, Channel.AGENT_CALL, Channel.LETTER,
@@ -102,14 +105,14 @@ class PermitRequest(Strict):
 
     account_id: AccountId
     channel: ContactChannel
-    number_ref: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    number_ref: RecordName | None = None
     at: AwareDatetime | None = None
 
 
 class Outcome(Strict):
     """One event: ``row`` as in the event table of its kind, ``key`` the teller's own, the same whenever it is told."""
 
-    key: Annotated[str, Field(min_length=1, max_length=200)]
+    key: RecordName
     kind: Literal["contact", "payment", "promise", "standing", "consent"]
     row: Row
     decision_id: RecordName | None = None
@@ -127,7 +130,7 @@ class OverrideRequest(Strict):
 
     to: Channel
     reason_code: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
-    reason: Annotated[str, Field(max_length=4_000)] = ""
+    reason: FreeText = ""
     by: StaffRef | None = None
     second: StaffRef | None = None
     seconds_spent: Annotated[int, Field(ge=0, le=86_400)] | None = None
@@ -137,7 +140,7 @@ class CustomerRequest(Strict):
     """What a customer asks about a decision, in their words."""
 
     kind: Literal["explanation", "human_review", "refuse_automated", "correction"]
-    text: Annotated[str, Field(max_length=4_000)] = ""
+    text: FreeText = ""
     received_on: Day | None = None
 
 
@@ -158,7 +161,7 @@ class QueueQuery(BaseModel):
 
     channel: Channel | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS_A_PAGE)] = 50
-    cursor: Annotated[str, Field(max_length=500)] | None = None
+    cursor: Annotated[str, Field(max_length=500, pattern=NO_NUL)] | None = None
 
 
 def parse_accounts(body: bytes) -> AccountsRequest:
@@ -232,6 +235,12 @@ def refusal_of(fault: Mapping[str, Any]) -> BadRequestError:
         )
     if kind == "missing":
         return BadRequestError(f"{field} is missing.", field=field)
+    if kind == "string_pattern_mismatch" and context["pattern"] == NO_NUL:
+        return BadRequestError(
+            f"{field} holds the character U+0000, which no text here may hold. Remove it.",
+            field=field,
+            expected="a text without U+0000",
+        )
     if kind == "too_short":
         return BadRequestError(
             f"{field} is empty. Name 1 to {MOST_ACCOUNTS} accounts.",

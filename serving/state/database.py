@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from scoring.errors import ScoringError
+from scoring.errors import BadRequestError, ScoringError
 from serving.state.news import RAISE, News, PostgresNews, SqliteNews
 from serving.state.tables import MIGRATIONS, VERSION
 
@@ -196,6 +196,10 @@ def _answering() -> Iterator[None]:
         yield
     except (OperationalError, sqlalchemy.exc.TimeoutError, sqlalchemy.exc.InterfaceError) as error:
         raise _unavailable() from error
+    except sqlalchemy.exc.DataError as error:
+        raise BadRequestError(
+            "The request holds a value that the service's database cannot keep, such as the character U+0000. Correct it."
+        ) from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _unavailable() from error

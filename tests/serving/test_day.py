@@ -192,6 +192,7 @@ def test_an_outcome_is_recorded_under_the_decision_it_came_of(
         ({"paid_at": None}, "bad_portfolio"),
         ({"account_id": "nobody"}, "unknown_account"),
         ({"colour": "red"}, "bad_request"),
+        ({"amount_cents": 10**40}, "bad_portfolio"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_and_nothing_is_kept(
@@ -227,6 +228,34 @@ def test_a_call_takes_a_permit_and_uses_its_place(client: TestClient, desk: Desk
         assert desk.prices(NOW) == reserved
     else:
         assert given.rules
+
+
+def test_a_payment_or_another_accounts_contact_does_not_use_a_permit(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id, other = next(queued), next(queued)
+    given = client.post("/v1/permits", json={"account_id": account_id, "channel": "letter"}).json()
+    contact = {"account_id": other, "contacted_at": "2026-10-01T04:00:00Z", "channel": "letter"}
+    contact |= {"contact_id": f"{other}-k", "direction": "outbound", "outcome": "sent"}
+    before, reserved = desk.ledger.head(), desk.prices(NOW)  # type: ignore[union-attr]
+
+    for kind, row in (("payment", payment(account_id, "permitted")["row"]), ("contact", contact)):
+        outcome = {"key": f"{account_id}-{kind}", "kind": kind, "row": row, "permit_id": given["permit_id"]}
+        refused = client.post("/v1/outcomes", json={"outcomes": [outcome]})
+        assert (refused.status_code, refused.json()["field"]) == (400, "permit_id")
+
+    assert (desk.ledger.head(), desk.prices(NOW)) == (before, reserved)  # type: ignore[union-attr]
+    assert client.post(f"/v1/permits/{given['permit_id']}/release").status_code == 200
+
+
+def test_a_number_of_any_length_may_stand_where_a_text_does(client: TestClient, queued: Iterator[str]) -> None:
+    account_id = next(queued)
+    outcome = payment(account_id, "long")
+    outcome["row"]["payment_id"] = int("9" * 40)
+
+    kept = [tell(client, outcome) for _ in range(2)]
+
+    assert [each[0]["is_new"] for each in kept] == [True, False]
 
 
 def test_a_permit_given_back_is_given_back_once(client: TestClient, queued: Iterator[str]) -> None:
