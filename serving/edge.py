@@ -212,7 +212,7 @@ def status_of(error: ScoringError) -> int:
 def retry_headers(error: ScoringError) -> list[tuple[bytes, bytes]]:
     """When to ask again, where asking again helps; which scheme of keys, where one is missing; which methods a path has."""
     if status_of(error) in (429, 503):
-        return [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
+        return [(b"retry-after", str(getattr(error, "retry_after", RETRY_AFTER_SECONDS)).encode())]
     if isinstance(error, NoMethodError):
         return [(b"allow", error.allow.encode())]
     return [(b"www-authenticate", b"Bearer")] if error.http_status == 401 else []

@@ -30,7 +30,8 @@ def n_kept(state: State) -> int:
 def ended_by(state: State, permit: Permit) -> str | None:
     asked_for = select(PERMITS.c.ended_by).where(PERMITS.c.permit_id == permit.permit_id)
     with state.reading() as connection:
-        return connection.execute(asked_for).scalar_one()
+        found: str | None = connection.execute(asked_for).scalar_one()
+    return found
 
 
 @pytest.mark.parametrize(
