@@ -19,6 +19,8 @@ from serving.state.news import RAISE, News, PostgresNews, SqliteNews
 from serving.state.tables import MIGRATIONS, VERSION
 
 BUSY_SECONDS: Final = 20
+LONGEST_PAUSE_SECONDS: Final = 30
+"""PostgreSQL ends a transaction in which nothing happens for so long: its worker is stuck, and others wait."""
 RETRY_AFTER_SECONDS: Final = 2
 TRUSTED_SECONDS: Final = 1.0
 """A connection that was used this lately is used again without asking whether it is alive."""
@@ -163,10 +165,11 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _postgres(address: str) -> Engine:
+    from scoring.ledger.postgres import connecting  # the driver is an extra
+
     driver = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = sqlalchemy.create_engine(
-        driver, pool_size=8, max_overflow=8, pool_timeout=5, connect_args={"connect_timeout": 3}
-    )
+    arguments = connecting(address, LONGEST_PAUSE_SECONDS)
+    engine = sqlalchemy.create_engine(driver, pool_size=8, max_overflow=8, pool_timeout=5, connect_args=arguments)
 
     @event.listens_for(engine, "checkin")
     def _leave(_: Any, record: ConnectionPoolEntry) -> None:

@@ -82,12 +82,14 @@ class PostgresNews:
         """See `News`."""
         import psycopg  # an extra
 
+        from scoring.ledger.postgres import connecting
+
         with self._lock:
             if monotonic() - self._silent_since < _LEFT_ALONE_SECONDS:
                 return None
             try:
                 if self._connection is None:
-                    self._connection = psycopg.connect(self._place, autocommit=True, connect_timeout=3)
+                    self._connection = psycopg.connect(self._place, autocommit=True, **connecting(self._place))
                 return int(self._connection.execute(_NUMBER).fetchone()[0])
             except psycopg.Error:
                 self._silent_since = monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
+from select import POLLIN, poll
 from threading import Lock
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from scoring.ledger.tree import Node
 try:
     import psycopg
     from psycopg import errors
+    from psycopg.conninfo import conninfo_to_dict
 except ImportError as missing:  # the driver is an extra
     raise MissingToolError(
         "The PostgreSQL driver is not installed. Install the project with its extra `postgres`.", field="ledger"
@@ -28,6 +30,20 @@ except ImportError as missing:  # the driver is an extra
 
 TURN: Final = 0x5C04ED6E
 """The advisory lock that writers take turns by."""
+
+LONGEST_WAIT_SECONDS: Final = 20
+"""Nobody waits longer for another's lock; a batch says itself how long it waits for its turn."""
+LONGEST_PAUSE_SECONDS: Final = 600
+"""A transaction in which nothing happens for so long is ended by the server. Between two blocks of a batch, Python prepares the next."""
+CONNECTING: Final = {
+    "connect_timeout": 3,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A server that is gone without a word is noticed within half a minute."""
 
 _FETCHED_AT_ONCE: Final = 2_000
 _cursor_numbers = count()
@@ -62,7 +78,7 @@ class PostgresLedger:
     def staging(self) -> Iterator[PostgresStaging]:
         """Begin to write: one transaction for bodies and records."""
         with self._write_lock, as_refusals():
-            self._writer = self._live(self._writer)
+            self._writer = live(self._writer, self.place)
             try:
                 yield PostgresStaging(self._writer, self._wait_seconds)
             finally:
@@ -72,7 +88,7 @@ class PostgresLedger:
     def rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows of a short query over what is committed."""
         with self._read_lock, as_refusals():
-            self._reader = self._live(self._reader)
+            self._reader = live(self._reader, self.place)
             return self._reader.execute(_in_dialect(statement), values).fetchall()
 
     def stream(self, statement: str, values: tuple[Any, ...] = (), *, lenient: bool = False) -> Iterator[Row]:
@@ -98,13 +114,6 @@ class PostgresLedger:
     def damage(self) -> list[str]:
         """PostgreSQL checks its pages itself when they are read (data checksums); nothing more is asked here."""
         return []
-
-    def _live(self, connection: psycopg.Connection[Row] | None) -> psycopg.Connection[Row]:
-        """The connection, or a fresh one where the server closed it."""
-        if connection is None or connection.closed or connection.broken:
-            connection = working(self.place)
-            connection.autocommit = True  # a read is one message; who writes says BEGIN with the first one
-        return connection
 
 
 class PostgresStaging:
@@ -196,7 +205,7 @@ def _in_dialect(statement: str) -> str:
 @contextmanager
 def connected(place: str) -> Iterator[psycopg.Connection[Row]]:
     """A connection as the user named in the address, closed afterwards."""
-    connection = psycopg.connect(place, application_name="scoring-ledger")
+    connection = _connection(place)
     try:
         yield connection
     finally:
@@ -205,7 +214,7 @@ def connected(place: str) -> Iterator[psycopg.Connection[Row]]:
 
 def working(place: str) -> psycopg.Connection[Row]:
     """A connection under the role that may insert and read, and nothing else."""
-    connection = psycopg.connect(place, application_name="scoring-ledger")
+    connection = _connection(place)
     try:
         connection.execute(f"SET ROLE {WRITER}")
         connection.execute(f"SET search_path TO {SCHEMA}")
@@ -215,6 +224,51 @@ def working(place: str) -> psycopg.Connection[Row]:
         connection.close()
         raise
     return connection
+
+
+def live(connection: psycopg.Connection[Row] | None, place: str) -> psycopg.Connection[Row]:
+    """The connection, or a fresh one where the server closed it."""
+    if connection is not None:
+        if not connection.closed and not connection.broken and _is_quiet(connection):
+            return connection
+        connection.close()
+    fresh = working(place)
+    fresh.autocommit = True  # a read is one message; who writes says BEGIN with the first one
+    return fresh
+
+
+def _is_quiet(connection: psycopg.Connection[Row]) -> bool:
+    """Whether there is nothing to read where nothing was asked; the server's farewell, or its end, would be. The server is not asked."""
+    waiting = poll()
+    waiting.register(connection.fileno(), POLLIN)
+    return not waiting.poll(0)
+
+
+def connecting(place: str, pause_seconds: int = LONGEST_PAUSE_SECONDS) -> dict[str, Any]:
+    """How a database is connected to, so that nobody waits for it without an end; what the address says itself goes first.
+
+    Parameters
+    ----------
+    place : str
+        The database's address.
+    pause_seconds : int
+        How long a transaction may do nothing.
+
+    Examples
+    --------
+    >>> connecting("postgresql://h/d?connect_timeout=9&options=-c%20lock_timeout%3D1s", 30)["options"]
+    '-c lock_timeout=20s -c idle_in_transaction_session_timeout=30s -c lock_timeout=1s'
+    >>> "connect_timeout" in connecting("postgresql://h/d?connect_timeout=9")
+    False
+    """
+    said = conninfo_to_dict(place)
+    ours = f"-c lock_timeout={LONGEST_WAIT_SECONDS}s -c idle_in_transaction_session_timeout={pause_seconds}s"
+    options = f"{ours} {said.get('options') or ''}".strip()
+    return {name: value for name, value in CONNECTING.items() if name not in said} | {"options": options}
+
+
+def _connection(place: str) -> psycopg.Connection[Row]:
+    return psycopg.connect(place, application_name="scoring-ledger", **connecting(place))
 
 
 def version_of(connection: psycopg.Connection[Row]) -> int:
@@ -285,7 +339,7 @@ def as_refusals() -> Iterator[None]:
         raise MissingToolError(
             f"The database refused: {problem.diag.message_primary}. Nothing of this call was recorded.", field="ledger"
         ) from problem
-    except psycopg.OperationalError as problem:
+    except (psycopg.OperationalError, errors.IdleInTransactionSessionTimeout) as problem:
         raise NotReadyError(
             "The ledger's database cannot be reached, or closed the connection. What was not acknowledged was not recorded. Try "
             "again.",

@@ -14,7 +14,7 @@ import psycopg
 
 from scoring.errors import LedgerError
 from scoring.ledger.database import Row
-from scoring.ledger.postgres import as_refusals, connected, working
+from scoring.ledger.postgres import as_refusals, connected, live
 from scoring.ledger.subjects import new_entries
 
 
@@ -37,7 +37,8 @@ class PostgresSubjects:
         unseen = [account_id for account_id in dict.fromkeys(account_ids) if account_id not in found]
         if unseen:
             self._refuse_read_only()
-            accounts, refs, keys = zip(*new_entries(unseen), strict=True)
+            in_order = sorted(new_entries(unseen))  # two who add the same ones never wait for each other
+            accounts, refs, keys = zip(*in_order, strict=True)
             self._run(
                 "INSERT INTO subjects SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING",
                 (list(accounts), list(refs), list(keys)),
@@ -72,9 +73,7 @@ class PostgresSubjects:
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
         with self._lock, as_refusals():
-            if self._connection is None or self._connection.closed or self._connection.broken:
-                self._connection = working(self._place)
-                self._connection.autocommit = True  # every statement here stands alone
+            self._connection = live(self._connection, self._place)
             found = self._connection.execute(statement, values)
             return found.fetchall() if found.description else []
 
