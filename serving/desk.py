@@ -40,8 +40,8 @@ from serving.live_queue import LiveQueues
 from serving.morning import Morning
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
-from serving.state.events import Reservations
-from serving.today import Today
+from serving.state.events import Reservations, keep_redecision
+from serving.today import Redecided, Today
 from serving.wire import AccountsRequest
 
 Loaded = TypeVar("Loaded")
@@ -361,14 +361,22 @@ class Desk:
         return decide_now(histories, self.bundle(), plan, policy, there(self.ledger), prices, self.condition)
 
     def decided_again(self, account_id: str, recorded_at: datetime) -> dict[str, Any]:
-        """The decision after what was told about an account; made now where a worker was cut off before it made it."""
+        """The decision after everything told about an account; made now where a worker was cut off before it, or the plan is new."""
         assert self.today is not None
-        found = self.today.redecided().get(account_id)
+        latest, found = self.today.latest(account_id), self.today.in_force(account_id)
         if found is not None:
             return found.decision
         decided = self.decide_again(account_id, recorded_at)
         there(self.ledger).append(decided.records, recorded_at=recorded_at)
-        return decided.rows[0]
+        return self.keep_again(account_id, decided, latest).decision
+
+    def keep_again(self, account_id: str, decided: Decided, event_seq: int, *, is_worked: bool = False) -> Redecided:
+        """Let every worker know how an account was decided after an event; one that was contacted stays out of the queues."""
+        assert self.today is not None
+        again = decided.again(event_seq, is_worked=is_worked or self.today.was_worked(account_id))
+        keep_redecision(self.needed_state(), account_id, self.plan().run_id, event_seq, again.body())
+        self.today.refresh()
+        return again
 
     def decide_again(self, account_id: str, now: datetime) -> Decided:
         """Decide a stored account on what is known of it now; nothing is written."""

@@ -1,5 +1,9 @@
 """The queue as it is now: the plan's order without the accounts that were decided again, and those at the places they have now.
 
+An account that something was told about which the plan did not know, and that was not decided again since, stands in no queue: right after
+a new plan, these are the accounts that paid, died or were contacted since its extract. It is decided again when its decision is asked for
+or the next event is told, and has its place from then on.
+
 A cursor points into the plan's order, which does not change during the day: whatever is dropped or moved between two pages, no other
 account is skipped or shown twice.
 """
@@ -64,7 +68,7 @@ def _order(entry: tuple[float, str, Row]) -> tuple[float, str]:
 class LiveQueues:
     """The queues of a plan with what happened since; safe to use from several threads.
 
-    A page costs as much as it has rows, and an account that was decided again costs one search, however long the queue is.
+    A page costs as much as it has rows, and an account that changed costs one search, however long the queue is.
     """
 
     def __init__(self, plan: CurrentPlan, today: Today | None) -> None:
@@ -111,21 +115,21 @@ class LiveQueues:
         return found, -1, 0
 
     def _take_in(self) -> None:
-        """Move and drop the accounts that were decided again since the last page."""
+        """Move and drop the accounts that changed since the last page."""
         if self._today is None:
             return
-        fresh, redecided = self._today.redecided_after(self._taken), self._today.redecided()
+        fresh = self._today.changed_after(self._taken)
         self._taken += len(fresh)
         for account_id in dict.fromkeys(fresh):
-            self._move(account_id, redecided[account_id])
+            self._move(account_id, self._today.in_force(account_id))
 
-    def _move(self, account_id: str, one: Redecided) -> None:
+    def _move(self, account_id: str, one: Redecided | None) -> None:
         row = self._plan.row_of.get(account_id)
         if row is not None:
             self._gone.add(row)
         for changes in self._changes.values():
             changes.take_out(account_id)
-        if one.queue_row is not None:
+        if one is not None and one.queue_row is not None:
             self._of(ALL_CHANNELS).put(account_id, float(one.queue_row["priority_value_cents"]), one.queue_row)
             self._of(one.queue_row["channel"]).put(account_id, float(one.loss_cents), one.queue_row)
 

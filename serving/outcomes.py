@@ -23,7 +23,7 @@ from scoring.portfolio.reading import portfolio_from_tables
 from serving.deciding import Decided
 from serving.desk import Desk, StaleDataError, there
 from serving.edge import status_of
-from serving.state.events import Kept, Told, keep_event, keep_redecision
+from serving.state.events import Kept, Told, keep_event
 from serving.today import is_work
 from serving.wire import Outcome
 
@@ -52,23 +52,18 @@ def tell(desk: Desk, outcome: Outcome, now: datetime) -> dict[str, Any]:
     today.refresh()
     record = outcome_record(kept)
     found = today.redecided().get(told.account_id)
-    latest = kept.seq if found is None else max(kept.seq, found.event_seq)
+    latest = max(kept.seq, today.latest(told.account_id), 0 if found is None else found.event_seq)
     if found is not None and found.event_seq == latest and is_recorded(ledger, record):  # told before, and all done
         return _answer(kept, record, found.decision, None)
     decided, refusal = _decided(desk, told.account_id, kept.recorded_at)
     others = _others_decided(desk, kept)
-    records = [record, *(each for one in (*others.values(), decided) if one for each in one.records)]
-    ledger.append(records, recorded_at=kept.recorded_at)
-    for account_id, one in others.items():
-        again = one.again(kept.seq, is_worked=was_worked(desk, account_id))
-        keep_redecision(state, account_id, desk.plan().run_id, kept.seq, again.body())
+    made = [*(one for _, one in others.values()), *([] if decided is None else [decided])]
+    ledger.append([record, *(each for one in made for each in one.records)], recorded_at=kept.recorded_at)
+    for account_id, (event_seq, one) in others.items():
+        desk.keep_again(account_id, one, event_seq)
     if decided is None:
-        today.refresh()
         return _answer(kept, record, None, refusal)
-    worked = is_work(told.table, told.row) or was_worked(desk, told.account_id)
-    again = decided.again(latest, is_worked=worked)
-    keep_redecision(state, told.account_id, desk.plan().run_id, latest, again.body())
-    today.refresh()
+    again = desk.keep_again(told.account_id, decided, latest, is_worked=is_work(told.table, told.row))
     return _answer(kept, record, again.decision, None)
 
 
@@ -89,11 +84,12 @@ def is_recorded(ledger: Ledger, record: Record) -> bool:
     return True
 
 
-def _others_decided(desk: Desk, kept: Kept) -> dict[str, Decided]:
-    """The customer's other accounts decided again, where an event is about the person; those that cannot be are left out."""
+def _others_decided(desk: Desk, kept: Kept) -> dict[str, tuple[int, Decided]]:
+    """The customer's other accounts decided again, where an event is about the person, and after which event; not those that cannot be."""
     assert desk.today is not None
-    found = {name: _decided(desk, name, kept.recorded_at)[0] for name in desk.today.others_changed(kept.told)}
-    return {name: decided for name, decided in found.items() if decided is not None}
+    latest = {name: max(kept.seq, desk.today.latest(name)) for name in desk.today.others_changed(kept.told)}
+    found = {name: (seq, _decided(desk, name, kept.recorded_at)[0]) for name, seq in latest.items()}
+    return {name: (seq, decided) for name, (seq, decided) in found.items() if decided is not None}
 
 
 def _decided(desk: Desk, account_id: str, now: datetime) -> tuple[Decided | None, str | None]:
@@ -117,12 +113,6 @@ def _answer(kept: Kept, record: Record, decision: dict[str, Any] | None, refusal
         "decision": decision,
         "not_decided_because": refusal,
     }
-
-
-def was_worked(desk: Desk, account_id: str) -> bool:
-    """Whether an account was contacted since the plan: it stays out of the queues until the next one."""
-    found = desk.today.redecided().get(account_id) if desk.today else None
-    return found is not None and found.queue_row is None and found.decision["channel"] != "none"
 
 
 def told_of(desk: Desk, outcome: Outcome, now: datetime) -> Told:

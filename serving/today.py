@@ -2,7 +2,10 @@
 
 A customer's rows are cut out of the portfolio and the events are added; the features of such a small portfolio are built by the same SQL
 as the whole one, so they are what a bulk build with those rows would give, to the bit. An event changes its account from the day it was
-known: the account is then seen as of that day, or of the plan's day where that is later.
+known: the account is then seen as of that day, or of the plan's day where that is later. An event that the portfolio holds already, with
+everything it says, and that was known by the plan's day, is no news: its account keeps the plan's decision.
+
+Of two decisions the one that knows of the later event holds, whichever was stored first.
 
 Every worker asks the shared state, before it answers, whether something was told that it has not seen.
 """
@@ -14,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -83,6 +86,14 @@ class Redecided:
         }
 
 
+class News(NamedTuple):
+    """What the events of one account come to: the day as of which it is seen, the latest one's number, whether one was our contact."""
+
+    seen_on: date
+    event_seq: int
+    is_worked: bool
+
+
 class Today:
     """The day's events over one plan's portfolio; safe to use from several threads.
 
@@ -106,9 +117,9 @@ class Today:
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
         self._lock, self._seen = Lock(), -1
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
-        self._known_on: dict[str, date] = {}
+        self._news: dict[str, News] = {}
         self._redecided: dict[str, Redecided] = {}
-        self._learnt: list[str] = []
+        self._changed: list[str] = []
         self._contacted: dict[str, int] = defaultdict(int)
         self._facts: Remembered[tuple[str, datetime, int], Facts] = Remembered(MOST_FACTS)
         self._frames: Remembered[tuple[str, int, date], FeatureFrame] = Remembered(MOST_FRAMES)
@@ -124,30 +135,54 @@ class Today:
             if newest != (self._event_seq, self._decided_seq):
                 events = events_after(connection, self._event_seq, self._since)
                 decided = redecisions_after(connection, self._decided_seq, self._run_id)
-                self._learn(newest, events, decided)
+                self._learn(newest, events, self._no_news(events), decided)
         self._seen = -1 if version is None else version
 
+    def _no_news(self, events: list[Kept]) -> Collection[int]:
+        """Numbers of the events that the plan knew of: rows of its portfolio that were known by its day."""
+        if not events:
+            return ()
+        end = datetime.combine(self._portfolio.extract_on + timedelta(days=1), time(), tzinfo=UTC)
+        return held(self._portfolio, [k for k in events if k.recorded_at < end and known_on(k) <= self._as_of])
+
     def _learn(
-        self, newest: tuple[int, int], events: list[Kept], decided: Sequence[tuple[int, str, dict[str, Any]]]
+        self,
+        newest: tuple[int, int],
+        events: list[Kept],
+        no_news: Collection[int],
+        decided: Sequence[tuple[int, str, dict[str, Any]]],
     ) -> None:
         with self._lock:
+            changed: list[str] = []
             for kept in events:
-                self._take_in(kept)
-            fresh = [(account_id, Redecided(**body)) for seq, account_id, body in decided if seq > self._decided_seq]
-            self._redecided = {**self._redecided, **dict(fresh)}  # a new one: others may be reading the old one
-            self._learnt += [account_id for account_id, _ in fresh]
+                changed += self._take_in(kept, is_news=kept.seq not in no_news)
+            redecided = dict(self._redecided)  # a new one: others may be reading the old one
+            for seq, account_id, body in decided:
+                one, before = Redecided(**body), redecided.get(account_id)
+                if seq > self._decided_seq and (before is None or before.event_seq <= one.event_seq):
+                    redecided[account_id] = one
+                    changed.append(account_id)
+            self._redecided = redecided
+            self._changed += changed
             # more may have been told between the two questions, and must not be counted again the next time
             self._event_seq = max(newest[0], self._event_seq, *(kept.seq for kept in events))
             self._decided_seq = max(newest[1], self._decided_seq, *(seq for seq, _, _ in decided))
             self.version += 1
 
-    def _take_in(self, kept: Kept) -> None:
+    def _take_in(self, kept: Kept, *, is_news: bool) -> tuple[str, ...]:
+        """Count an event, and note it at the accounts that it changes."""
         if kept.seq <= self._event_seq:
-            return
-        for account_id in (kept.told.account_id, *self.others_changed(kept.told)):
-            self._known_on[account_id] = max(known_on(kept), self._known_on.get(account_id, self._as_of))
-        if is_work(kept.told.table, kept.told.row) and kept.told.happened_at.date() > self._as_of:
-            self._contacted[kept.told.row["channel"]] += 1
+            return ()
+        told = kept.told
+        is_contact = is_work(told.table, told.row) and told.happened_at.date() > self._as_of
+        if is_contact:
+            self._contacted[told.row["channel"]] += 1
+        changed = (told.account_id, *self.others_changed(told)) if is_news else ()
+        for account_id in changed:
+            before = self._news.get(account_id, News(self._as_of, 0, False))
+            is_worked = before.is_worked or (is_contact and account_id == told.account_id)
+            self._news[account_id] = News(max(known_on(kept), before.seen_on), kept.seq, is_worked)
+        return changed
 
     def others_changed(self, told: Told) -> list[str]:
         """The customer's other accounts, where an event is about the person and not about one debt."""
@@ -164,16 +199,32 @@ class Today:
             connection.close()
 
     def has_events(self, account_id: str) -> bool:
-        """Whether something was told that is about an account."""
-        return account_id in self._known_on
+        """Whether something was told about an account that the plan did not know, or it was decided again."""
+        return account_id in self._news or account_id in self._redecided
+
+    def latest(self, account_id: str) -> int:
+        """The number of the latest event that is news about an account; 0 where there is none."""
+        news = self._news.get(account_id)
+        return 0 if news is None else news.event_seq
+
+    def in_force(self, account_id: str) -> Redecided | None:
+        """How an account was decided again with everything told about it; None where that is still to be done."""
+        latest, found = self.latest(account_id), self._redecided.get(account_id)
+        return found if found is not None and found.event_seq >= latest else None
+
+    def was_worked(self, account_id: str) -> bool:
+        """Whether an account was contacted since the plan: it stays out of the queues until the next one."""
+        news, found = self._news.get(account_id), self._redecided.get(account_id)
+        was_left_out = found is not None and found.queue_row is None and found.decision["channel"] != "none"
+        return was_left_out or (news is not None and news.is_worked)
 
     def redecided(self) -> Mapping[str, Redecided]:
         """Accounts that were decided again."""
         return self._redecided
 
-    def redecided_after(self, place: int) -> list[str]:
-        """Accounts that were decided again, in the order in which this worker learnt of it, without the first so many."""
-        return self._learnt[place:]
+    def changed_after(self, place: int) -> list[str]:
+        """Accounts with news or decided again, in the order in which this worker learnt of it, without the first so many."""
+        return self._changed[place:]
 
     def contacted(self, channel: str) -> int:
         """Contacts made on a channel since the plan's day."""
@@ -181,7 +232,8 @@ class Today:
 
     def seen_on(self, account_id: str) -> date:
         """The day as of which an account is seen now."""
-        return self._known_on.get(account_id, self._as_of)
+        news = self._news.get(account_id)
+        return self._as_of if news is None else news.seen_on
 
     def customer(self, customer_id: str, connection: Connection | None = None) -> Portfolio:
         """A customer's accounts with everything told about them, as a portfolio of their own; close its connection when done."""
@@ -278,6 +330,30 @@ def known_on(kept: Kept) -> date:
     instant = datetime.fromisoformat(known) if isinstance(known, str) else kept.told.happened_at
     instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     return max(instant, kept.told.happened_at).date()
+
+
+def held(portfolio: Portfolio, events: Sequence[Kept]) -> set[int]:
+    """Numbers of the events whose rows a portfolio has, with whatever they say of their ends: one question for each table."""
+    by_table: dict[str, list[Kept]] = defaultdict(list)
+    for kept in events:
+        if kept.told.table in portfolio.observed:
+            by_table[kept.told.table].append(kept)
+    connection = portfolio.connection.cursor()
+    try:
+        return {seq for table, told in by_table.items() for seq in _held_of(connection, contracts()[table], told)}
+    finally:
+        connection.close()
+
+
+def _held_of(connection: Any, contract: TableContract, told: Sequence[Kept]) -> list[int]:
+    key = tuple(dict.fromkeys(("account_id", *contract.key)))
+    rows = [{name: kept.told.row.get(name) for name in (*key, *contract.learned_later)} for kept in told]
+    numbers = pa.array([kept.seq for kept in told], pa.int64())
+    connection.register("told", inline_table(contract, rows).append_column("seq", numbers))
+    is_there = [f'told."{name}" = there."{name}"' for name in key]
+    is_there += [f'(told."{name}" IS NULL OR there."{name}" IS NOT NULL)' for name in contract.learned_later]
+    asked = f'SELECT DISTINCT seq FROM told JOIN "{contract.table}" AS there ON {" AND ".join(is_there)}'  # noqa: S608 - names of contracts
+    return [int(seq) for (seq,) in connection.execute(asked).fetchall()]
 
 
 def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:

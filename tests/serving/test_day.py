@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from scoring.features.builder import build
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import portfolio_from_tables, read_portfolio
 from serving.app import equip, make_app
-from serving.desk import Desk
+from serving.desk import Day, Desk
 from serving.opening import open_desk
 from serving.outcomes import told_of
 from serving.shapes import DecisionsAnswer, OutcomesAnswer, PermitAnswer, QueueAnswer
-from serving.state.events import keep_event
-from serving.wire import Outcome
-from tests.serving.conftest import AS_OF, Home
+from serving.state.events import keep_event, keep_redecision
+from serving.today import Today
+from serving.wire import AccountsRequest, Outcome
+from tests.serving.conftest import AS_OF, Home, history_of
 
 NOW = datetime(2026, 10, 1, 4, 0, tzinfo=UTC)
 
@@ -343,3 +345,85 @@ def test_a_refusal_or_an_opt_out_told_long_before_the_plan_is_not_forgotten(
 
     asked = {"account_id": account_id, "channel": channel, "number_ref": "n1"}
     assert rule in client.post("/v1/permits", json=asked).json()["rules"]
+
+
+def test_a_decision_stored_late_by_a_slower_worker_does_not_replace_the_one_made_after_a_later_event(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    assert desk.today is not None
+    tell(client, payment(account_id, cents=100))
+    slower = desk.today.redecided()[account_id]
+    row = {"account_id": account_id, "kind": "deceased", "from_at": "2026-10-01T03:00:00Z"}
+    [told] = tell(client, {"key": f"{account_id}-d", "kind": "standing", "row": row})
+
+    keep_redecision(desk.needed_state(), account_id, desk.plan().run_id, slower.event_seq, slower.body())
+
+    assert decision_of(client, account_id) == told["decision"] != slower.decision
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
+
+
+def test_a_death_whose_worker_died_before_deciding_ends_contact_though_an_older_decision_is_there(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    assert desk.today is not None
+    tell(client, payment(account_id, cents=100))
+    row = {"account_id": account_id, "kind": "deceased", "from_at": "2026-10-01T03:00:00Z"}
+    died = told_of(desk, Outcome(key=f"{account_id}-d", kind="standing", row=row), NOW)
+
+    kept = keep_event(desk.needed_state(), died, NOW)
+
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
+    decided = decision_of(client, account_id)
+    assert decided["channel"] == "none"
+    again = desk.today.redecided()[account_id]
+    assert (again.decision, again.queue_row, again.event_seq) == (decided, None, kept.seq)
+
+
+def test_under_a_new_plan_an_account_with_news_stands_in_no_queue_until_it_is_decided_again(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    tell(client, payment(account_id, cents=100))
+    assert isinstance(desk.day, Day)
+    plan = replace(desk.plan(), run_id="f" * 64)
+    today = Today(desk.needed_state(), desk.day.portfolio, plan.as_of, plan.run_id)
+    new = replace(desk, day=replace(desk.day, plan=plan), today=today)
+
+    def shown() -> dict[str, str]:
+        new.refresh()
+        return {row["account_id"]: row["decision_id"] for row in new.queues.page(None, 500, None)[0]}
+
+    before = shown()
+    [decided] = new.decide(AccountsRequest(account_ids=[account_id]), NOW)
+
+    assert before and account_id not in before
+    assert decided["channel"] != "none" and shown()[account_id] == decided["decision_id"]
+
+
+def test_what_the_extract_holds_already_is_no_news_but_what_it_does_not_say_is(
+    desk: Desk, home: Home, queued: Iterator[str], tmp_path: Path
+) -> None:
+    account_id = next(queued)
+    other = open_desk(replace(home.settings, state=str(tmp_path / "state.db")))
+    assert isinstance(other.day, Day) and other.today is not None
+    row = next(row for row in history_of(home, account_id)["payments"] if "reversed_at" not in row)
+    told_at = datetime(2026, 9, 30, 12, 0, tzinfo=UTC)
+
+    def news(key: str, row: dict[str, Any]) -> bool:
+        keep_event(other.needed_state(), told_of(other, Outcome(key=key, kind="payment", row=row), NOW), told_at)
+        other.refresh()
+        assert other.today is not None
+        return other.today.has_events(account_id)
+
+    assert other.day.portfolio.extract_on == AS_OF
+    is_news = [news("there", row), news("returned", {**row, "reversed_at": "2026-09-29T03:00:00Z"})]
+    other.close()
+
+    assert is_news == [False, True]
+
+
+def decision_of(client: TestClient, account_id: str) -> dict[str, Any]:
+    [decided] = client.post("/v1/decisions", json={"account_ids": [account_id]}).json()["decisions"]
+    return dict(decided)
