@@ -427,3 +427,17 @@ def test_what_the_extract_holds_already_is_no_news_but_what_it_does_not_say_is(
 def decision_of(client: TestClient, account_id: str) -> dict[str, Any]:
     [decided] = client.post("/v1/decisions", json={"account_ids": [account_id]}).json()["decisions"]
     return dict(decided)
+
+
+def test_an_account_whose_contact_was_told_to_a_worker_that_died_stays_out_of_the_queue(
+    client: TestClient, desk: Desk, queued: Iterator[str]
+) -> None:
+    account_id = next(queued)
+    row = {"contact_id": f"{account_id}-k", "account_id": account_id, "contacted_at": "2026-10-01T03:00:00Z"}
+    row |= {"channel": "sms", "direction": "outbound", "outcome": "sent"}
+    made = told_of(desk, Outcome(key=f"{account_id}-k", kind="contact", row=row), NOW)
+
+    keep_event(desk.needed_state(), made, NOW)
+
+    assert decision_of(client, account_id)["as_of"] == "2026-10-01"
+    assert account_id not in [row["account_id"] for row in queue_of(client)]
