@@ -103,7 +103,7 @@ def once(state: State, key: str | None, body: bytes, now: datetime, work: Callab
     if isinstance(begun, bytes):
         return begun
     try:
-        answer = work(begun)
+        return _kept(state, key, work(begun))
     except ScoringError as error:
         if status_of(error) < 500:
             _forget(state, key, attempt)
@@ -113,7 +113,6 @@ def once(state: State, key: str | None, body: bytes, now: datetime, work: Callab
     except Exception:
         _leave(state, key, attempt)
         raise
-    return _kept(state, key, answer)
 
 
 def _begin(state: State, key: str, digest: bytes, now: datetime) -> datetime | bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,25 @@ def test_work_that_failed_is_taken_over_at_once_under_the_instant_of_the_first_a
 
     assert attempt(state, LATER) == NOON.isoformat().encode()
     assert attempt(state, LATER + timedelta(days=1)) == NOON.isoformat().encode()
+
+
+def test_an_answer_that_could_not_be_kept_is_worked_out_again_at_once(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(at: datetime) -> bytes:
+        whole = state.writing
+
+        def writing(*alone_for: str) -> Any:
+            monkeypatch.setattr(state, "writing", whole)
+            raise StateUnavailableError("The database does not answer.")
+
+        monkeypatch.setattr(state, "writing", writing)
+        return b"lost"
+
+    with pytest.raises(StateUnavailableError):
+        attempt(state, NOON, stops)
+
+    assert attempt(state, LATER) == NOON.isoformat().encode()
 
 
 def test_a_refused_request_may_be_tried_again_as_a_new_one(state: State) -> None:
