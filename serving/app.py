@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
@@ -41,7 +41,6 @@ DIRECT: Final = frozenset({"/v1/score", "/v1/decisions"})
 """Paths whose endpoints read everything from the request themselves."""
 Answer = TypeVar("Answer")
 Quick = tuple[ScoreColumns, FeatureFrame]
-RecordId = Annotated[str, Path(max_length=200)]
 
 
 def utc_now() -> datetime:
