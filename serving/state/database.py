@@ -165,7 +165,7 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _postgres(address: str) -> Engine:
-    from scoring.ledger.postgres import connecting  # the driver is an extra
+    from scoring.ledger.postgres_connection import connecting  # the driver is an extra
 
     driver = address.replace("postgresql://", "postgresql+psycopg://", 1)
     arguments = connecting(address, LONGEST_PAUSE_SECONDS)

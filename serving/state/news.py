@@ -82,7 +82,7 @@ class PostgresNews:
         """See `News`."""
         import psycopg  # an extra
 
-        from scoring.ledger.postgres import connecting
+        from scoring.ledger.postgres_connection import connecting
 
         with self._lock:
             if monotonic() - self._silent_since < _LEFT_ALONE_SECONDS:

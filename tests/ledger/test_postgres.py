@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from scoring.errors import NotReadyError
-from scoring.ledger.postgres import as_refusals, connected, working
+from scoring.ledger.postgres_connection import as_refusals, connected, working
 from scoring.ledger.postgres_subjects import PostgresSubjects
 from scoring.ledger.record import Record
 from scoring.ledger.store import Ledger

@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: connections, one writer at a time, bodies loaded by COPY.
+"""The ledger in PostgreSQL: one writer at a time, bodies loaded by COPY, the schema brought forward.
 
 Writers in several processes and on several machines take turns by an advisory lock that ends with their transaction, however it ends.
 Bodies are copied in the same transaction before the lock is taken: what a killed process had copied is rolled back by the server.
@@ -7,43 +7,23 @@ Bodies are copied in the same transaction before the lock is taken: what a kille
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
-from select import POLLIN, poll
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from scoring.errors import LedgerError, MissingToolError, NotReadyError
-from scoring.ledger.database import RefusedByDatabase, Row
+from scoring.errors import LedgerError
+from scoring.ledger.database import Row
+from scoring.ledger.postgres_connection import as_refusals, connected, is_idle, live, refused_rows, roll_back, working
 from scoring.ledger.postgres_schema import FOUND_GUARDS, MIGRATIONS, SCHEMA, WRITER, expected_guards
 from scoring.ledger.rows import COLUMNS
 from scoring.ledger.tree import Node
 
-try:
+if TYPE_CHECKING:
     import psycopg
-    from psycopg import errors
-    from psycopg.conninfo import conninfo_to_dict
-except ImportError as missing:  # the driver is an extra
-    raise MissingToolError(
-        "The PostgreSQL driver is not installed. Install the project with its extra `postgres`.", field="ledger"
-    ) from missing
 
 TURN: Final = 0x5C04ED6E
 """The advisory lock that writers take turns by."""
-
-LONGEST_WAIT_SECONDS: Final = 20
-"""Nobody waits longer for another's lock; a batch says itself how long it waits for its turn."""
-LONGEST_PAUSE_SECONDS: Final = 600
-"""A transaction in which nothing happens for so long is ended by the server. Between two blocks of a batch, Python prepares the next."""
-CONNECTING: Final = {
-    "connect_timeout": 3,
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-"""A server that is gone without a word is noticed within half a minute."""
 
 _FETCHED_AT_ONCE: Final = 2_000
 _cursor_numbers = count()
@@ -82,8 +62,7 @@ class PostgresLedger:
             try:
                 yield PostgresStaging(self._writer, self._wait_seconds)
             finally:
-                with suppress(psycopg.OperationalError):
-                    self._writer.rollback()  # nothing to do after a commit
+                roll_back(self._writer)  # nothing to do after a commit
 
     def rows(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows of a short query over what is committed."""
@@ -124,7 +103,7 @@ class PostgresStaging:
 
     def keep(self, bodies: Sequence[str]) -> list[int]:
         """Copy bodies and give their ids."""
-        if self._is_idle():
+        if is_idle(self._connection):
             self._connection.execute("BEGIN")
         return _copy_bodies(self._connection, bodies)
 
@@ -132,14 +111,11 @@ class PostgresStaging:
     def linking(self) -> Iterator[PostgresLinking]:
         """The rest of the transaction, in turn with other writers."""
         milliseconds = max(1, round(self._wait_seconds * 1000))
-        begin = "BEGIN; " if self._is_idle() else ""
+        begin = "BEGIN; " if is_idle(self._connection) else ""
         turn = f"{begin}SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({TURN})"
         self._connection.execute(turn.encode())  # one message
         yield PostgresLinking(self._connection)
         self._connection.commit()
-
-    def _is_idle(self) -> bool:
-        return self._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 class PostgresLinking:
@@ -154,12 +130,12 @@ class PostgresLinking:
 
     def link(self, rows: Sequence[Row]) -> None:
         """Add records."""
-        with _refused_rows():
+        with refused_rows():
             _copy(self._connection, f"{SCHEMA}.records ({COLUMNS})", _RECORD_TYPES, rows)
 
     def link_alone(self, row: Row, body: str) -> None:
         """Add one record and its body in one statement: the server is asked once."""
-        with _refused_rows():
+        with refused_rows():
             self._connection.execute(_INSERT_ALONE, (body, *row))
 
     def keep_nodes(self, nodes: Sequence[Node]) -> None:
@@ -189,86 +165,8 @@ def _copy(connection: psycopg.Connection[Row], into: str, types: Sequence[str], 
             copy.write_row(row)
 
 
-@contextmanager
-def _refused_rows() -> Iterator[None]:
-    """The guards' own errors as `RefusedByDatabase`."""
-    try:
-        yield
-    except (errors.UniqueViolation, errors.RaiseException, errors.CheckViolation) as problem:
-        raise RefusedByDatabase(problem.diag.message_primary or "") from problem
-
-
 def _in_dialect(statement: str) -> str:
     return statement.replace("?", "%s")
-
-
-@contextmanager
-def connected(place: str) -> Iterator[psycopg.Connection[Row]]:
-    """A connection as the user named in the address, closed afterwards."""
-    connection = _connection(place)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def working(place: str) -> psycopg.Connection[Row]:
-    """A connection under the role that may insert and read, and nothing else."""
-    connection = _connection(place)
-    try:
-        connection.execute(f"SET ROLE {WRITER}")
-        connection.execute(f"SET search_path TO {SCHEMA}")
-        connection.execute("SET synchronous_commit TO on")
-        connection.commit()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def live(connection: psycopg.Connection[Row] | None, place: str) -> psycopg.Connection[Row]:
-    """The connection, or a fresh one where the server closed it."""
-    if connection is not None:
-        if not connection.closed and not connection.broken and _is_quiet(connection):
-            return connection
-        connection.close()
-    fresh = working(place)
-    fresh.autocommit = True  # a read is one message; who writes says BEGIN with the first one
-    return fresh
-
-
-def _is_quiet(connection: psycopg.Connection[Row]) -> bool:
-    """Whether there is nothing to read where nothing was asked; the server's farewell, or its end, would be. The server is not asked."""
-    waiting = poll()
-    waiting.register(connection.fileno(), POLLIN)
-    return not waiting.poll(0)
-
-
-def connecting(place: str, pause_seconds: int = LONGEST_PAUSE_SECONDS) -> dict[str, Any]:
-    """How a database is connected to, so that nobody waits for it without an end; what the address says itself goes first.
-
-    Parameters
-    ----------
-    place : str
-        The database's address.
-    pause_seconds : int
-        How long a transaction may do nothing.
-
-    Examples
-    --------
-    >>> connecting("postgresql://h/d?connect_timeout=9&options=-c%20lock_timeout%3D1s", 30)["options"]
-    '-c lock_timeout=20s -c idle_in_transaction_session_timeout=30s -c lock_timeout=1s'
-    >>> "connect_timeout" in connecting("postgresql://h/d?connect_timeout=9")
-    False
-    """
-    said = conninfo_to_dict(place)
-    ours = f"-c lock_timeout={LONGEST_WAIT_SECONDS}s -c idle_in_transaction_session_timeout={pause_seconds}s"
-    options = f"{ours} {said.get('options') or ''}".strip()
-    return {name: value for name, value in CONNECTING.items() if name not in said} | {"options": options}
-
-
-def _connection(place: str) -> psycopg.Connection[Row]:
-    return psycopg.connect(place, application_name="scoring-ledger", **connecting(place))
 
 
 def version_of(connection: psycopg.Connection[Row]) -> int:
@@ -313,40 +211,3 @@ def migrate(connection: psycopg.Connection[Row]) -> None:
             connection.execute(statement.encode())
         connection.execute("INSERT INTO scoring_ledger.schema_version (version) VALUES (%s)", (version + 1,))
     connection.commit()
-
-
-@contextmanager
-def as_refusals() -> Iterator[None]:
-    """The server's errors as refusals that say what to do; none holds a value or a password."""
-    try:
-        yield
-    except (
-        errors.LockNotAvailable,
-        errors.QueryCanceled,
-        errors.DeadlockDetected,
-        errors.SerializationFailure,
-    ) as problem:
-        raise NotReadyError(
-            "Another process is writing to the ledger and did not finish in time. Try again."
-        ) from problem
-    except errors.InsufficientPrivilege as problem:
-        raise MissingToolError(
-            f"The database user may not do this: {problem.diag.message_primary}. Let the owner open the ledger once, and grant "
-            f"{WRITER} to the user.",
-            field="ledger",
-        ) from problem
-    except (errors.DiskFull, errors.OutOfMemory) as problem:
-        raise MissingToolError(
-            f"The database refused: {problem.diag.message_primary}. Nothing of this call was recorded.", field="ledger"
-        ) from problem
-    except (psycopg.OperationalError, errors.IdleInTransactionSessionTimeout) as problem:
-        raise NotReadyError(
-            "The ledger's database cannot be reached, or closed the connection. What was not acknowledged was not recorded. Try "
-            "again.",
-            field="ledger",
-        ) from problem
-    except psycopg.Error as problem:
-        raise LedgerError(
-            f"The ledger's database refused ({type(problem).__name__}): {problem.diag.message_primary}. Run verify.",
-            field="ledger",
-        ) from problem

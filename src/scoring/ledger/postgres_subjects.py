@@ -14,7 +14,7 @@ import psycopg
 
 from scoring.errors import LedgerError
 from scoring.ledger.database import Row
-from scoring.ledger.postgres import as_refusals, connected, live
+from scoring.ledger.postgres_connection import as_refusals, connected, live
 from scoring.ledger.subjects import new_entries
 
 
