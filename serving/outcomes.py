@@ -24,7 +24,7 @@ from serving.deciding import Decided
 from serving.desk import Desk, StaleDataError, there
 from serving.edge import status_of
 from serving.state.events import Kept, Told, keep_event
-from serving.today import is_work
+from serving.told import is_work
 from serving.wire import Outcome
 
 TABLE_OF: Final = {

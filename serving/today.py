@@ -14,21 +14,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from scoring.features.builder import FeatureFrame, pick
 from scoring.features.one_account.known import TABLES_READ
 from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
-from scoring.policy.facts import OPT_OUT
-from scoring.policy.portfolio_facts import PERSON_FLAGS
-from scoring.portfolio.contracts import TableContract, contracts
-from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
 from serving.histories import built_few
 from serving.remembered import Remembered
@@ -42,6 +37,7 @@ from serving.state.events import (
     last_of_customer,
     redecisions_after,
 )
+from serving.told import held, is_of_person, is_work, known_on, laid_over, rows_of_customer
 
 REMEMBERED: Final = timedelta(days=60)
 """Events told before the plan that may be missing in its portfolio: late feeds are read as far back as this. Standings and consents hold
@@ -51,8 +47,6 @@ MOST_PEOPLE: Final = 2
 MOST_FRAMES: Final = 500
 READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
-KNOWN_AT: Final = "known_at"
-Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -242,7 +236,7 @@ class Today:
                 told = events_of_customer(own, customer_id, self._since)
         else:
             told = events_of_customer(connection, customer_id, self._since)
-        return portfolio_from_tables(laid_over(self._rows(customer_id), told))
+        return portfolio_from_tables(laid_over(rows_of_customer(self._portfolio, customer_id), told))
 
     def frame(self, account_id: str, customer_id: str) -> FeatureFrame:
         """Features of an account as it is seen now."""
@@ -252,7 +246,7 @@ class Today:
             found = self._frames.get(key)
             if found is None:
                 told = events_of_customer(connection, customer_id, self._since)
-                tables = laid_over(self._rows(customer_id, TABLES_READ), told)
+                tables = laid_over(rows_of_customer(self._portfolio, customer_id, TABLES_READ), told)
                 built = built_few(tables, as_of)
                 found = self._frames.put(key, pick(built, (account_id,), frozenset({account_id})))
         return found
@@ -279,116 +273,6 @@ class Today:
 
     def _read_for_rules(self, customer_id: str, asked: Connection) -> Portfolio:
         """What the contact rules read of a customer; the tables that they do not read are left empty."""
-        rows = self._rows(customer_id, READ_BY_RULES)
+        rows = rows_of_customer(self._portfolio, customer_id, READ_BY_RULES)
         told = events_of_customer(asked, customer_id, self._since)
         return portfolio_from_tables({"payments": [], **laid_over(rows, told)})
-
-    def _rows(self, customer_id: str, names: Collection[str] = ()) -> dict[str, pa.Table]:
-        """The customer's rows of every table that was delivered, or of those that are named."""
-        connection = self._portfolio.connection.cursor()
-        try:
-            found = {}
-            for name in sorted(self._portfolio.observed):
-                contract = contracts()[name]
-                if contract.audit_only or (names and name not in names):
-                    continue
-                of = (
-                    "customer_id = $customer"
-                    if contract.has("customer_id")
-                    else "account_id IN (SELECT account_id FROM accounts WHERE customer_id = $customer)"
-                )
-                asked = f'SELECT * FROM "{name}" WHERE {of}'  # noqa: S608 - names of contracts
-                found[name] = connection.sql(asked, params={"customer": customer_id}).to_arrow_table()
-            return found
-        finally:
-            connection.close()
-
-
-def is_work(table: str, row: Mapping[str, Any]) -> bool:
-    """Whether an event is a contact that the bank made: it uses a place of its channel.
-
-    >>> is_work("contacts", {"direction": "outbound"}), is_work("payments", {})
-    (True, False)
-    """
-    return table == "contacts" and row.get("direction") == "outbound"
-
-
-def is_of_person(table: str, row: Mapping[str, Any], watched: Collection[str] = ()) -> bool:
-    """Whether an event holds on every account of its customer: a death, a refusal, an opt-out, a standing that the strategy watches.
-
-    >>> is_of_person("standings", {"kind": "adm_refused"}), is_of_person("standings", {"kind": "dispute_open"})
-    (True, False)
-    >>> is_of_person("standings", {"kind": "hardship"}, watched={"hardship"})
-    True
-    """
-    return row.get("kind") in {"standings": (*PERSON_FLAGS, *watched), "consents": (OPT_OUT,)}.get(table, ())
-
-
-def known_on(kept: Kept) -> date:
-    """The day (UTC) on which the bank knew of an event."""
-    known = kept.told.row.get(KNOWN_AT)
-    instant = datetime.fromisoformat(known) if isinstance(known, str) else kept.told.happened_at
-    instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return max(instant, kept.told.happened_at).date()
-
-
-def held(portfolio: Portfolio, events: Sequence[Kept]) -> set[int]:
-    """Numbers of the events whose rows a portfolio has, with whatever they say of their ends: one question for each table."""
-    by_table: dict[str, list[Kept]] = defaultdict(list)
-    for kept in events:
-        if kept.told.table in portfolio.observed:
-            by_table[kept.told.table].append(kept)
-    connection = portfolio.connection.cursor()
-    try:
-        return {seq for table, told in by_table.items() for seq in _held_of(connection, contracts()[table], told)}
-    finally:
-        connection.close()
-
-
-def _held_of(connection: Any, contract: TableContract, told: Sequence[Kept]) -> list[int]:
-    key = tuple(dict.fromkeys(("account_id", *contract.key)))
-    rows = [{name: kept.told.row.get(name) for name in (*key, *contract.learned_later)} for kept in told]
-    numbers = pa.array([kept.seq for kept in told], pa.int64())
-    connection.register("told", inline_table(contract, rows).append_column("seq", numbers))
-    is_there = [f'told."{name}" = there."{name}"' for name in key]
-    is_there += [f'(told."{name}" IS NULL OR there."{name}" IS NOT NULL)' for name in contract.learned_later]
-    asked = f'SELECT DISTINCT seq FROM told JOIN "{contract.table}" AS there ON {" AND ".join(is_there)}'  # noqa: S608 - names of contracts
-    return [int(seq) for (seq,) in connection.execute(asked).fetchall()]
-
-
-def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
-    """Tables with events added; a row that is there already is kept, and learns what the event says of its end.
-
-    Events of a table that was never delivered are left out: one row would make the whole table count as observed.
-    """
-    added: dict[str, Rows] = defaultdict(list)
-    for kept in told:
-        if kept.told.table in tables:
-            added[kept.told.table].append(kept.told.row)
-    return {
-        name: _with(contracts()[name], table, added[name]) if name in added else table for name, table in tables.items()
-    }
-
-
-def _with(contract: TableContract, table: pa.Table, rows: Rows) -> pa.Table:
-    fresh = inline_table(contract, [{name: row.get(name) for name in contract.columns} for row in rows]).to_pylist()
-    there = {_key(contract, row): row for row in table.to_pylist()}
-    for row in fresh:
-        old = there.get(_key(contract, row))
-        if old is None:
-            there[_key(contract, row)] = row
-            continue
-        learned = {
-            name: row[name] for name in contract.learned_later if old.get(name) is None and row[name] is not None
-        }
-        there[_key(contract, row)] = {**old, **learned}
-    return inline_table(contract, list(there.values()))
-
-
-def _key(contract: TableContract, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in contract.key)
-
-
-def at_connection(portfolio: Portfolio) -> Portfolio:
-    """The same portfolio on a cursor of its own, for a thread of its own."""
-    return replace(portfolio, connection=portfolio.connection.cursor())
