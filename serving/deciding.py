@@ -33,7 +33,7 @@ from serving.degraded import CLOSED_WHILE_DEGRADED, Condition, score_or_card
 from serving.histories import Histories, Judged
 from serving.live_prices import LivePrices
 from serving.nightly import policy_facts
-from serving.today import Redecided
+from serving.redecided import Redecided
 
 DECISION: Final = "decision"
 MOVED_IN: Final = 0

@@ -38,10 +38,11 @@ from serving.inline_accounts import inline_columns
 from serving.live_prices import LivePrices, Pricing, plan_prices
 from serving.live_queue import LiveQueues
 from serving.morning import Morning
+from serving.redecided import Redecided
 from serving.settings import REFUSE, Limits
 from serving.state.database import State
 from serving.state.events import Reservations, keep_redecision
-from serving.today import Redecided, Today
+from serving.today import Today
 from serving.wire import AccountsRequest
 
 Loaded = TypeVar("Loaded")

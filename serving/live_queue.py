@@ -24,7 +24,8 @@ import orjson
 from scoring.errors import BadRequestError
 from scoring.vocabulary import Channel
 from serving.current_plan import ALL_CHANNELS, CurrentPlan
-from serving.today import Redecided, Today
+from serving.redecided import Redecided
+from serving.today import Today
 
 Row = dict[str, Any]
 

@@ -33,11 +33,12 @@ from serving.live_queue import LiveQueues
 from serving.load import free_port, running
 from serving.load_asking import Ask, Measured, ask_for
 from serving.nightly import CURRENT
+from serving.redecided import Redecided
 from serving.serve import command, environment
 from serving.settings import Settings, read_settings
 from serving.state.database import State
 from serving.state.events import keep_redecision
-from serving.today import Redecided, Today
+from serving.today import Today
 
 CHANNEL = Channel.SMS
 KEPT = ("bundles", "policies", "tables", "ledger.db", "ledger-subjects.db")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -26,6 +25,7 @@ from scoring.features.one_account.known import TABLES_READ
 from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
 from serving.histories import built_few
+from serving.redecided import Redecided
 from serving.remembered import Remembered
 from serving.state.database import State
 from serving.state.events import (
@@ -47,37 +47,6 @@ MOST_PEOPLE: Final = 2
 MOST_FRAMES: Final = 500
 READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
-
-
-@dataclass(frozen=True)
-class Redecided:
-    """What was decided for an account after an event.
-
-    Attributes
-    ----------
-    decision : dict
-        As the answer to ``POST /v1/decisions``.
-    queue_row : dict or None
-        Its place in a queue; None where it leaves the queues for the day.
-    loss_cents : int
-        Where in its channel's queue it belongs.
-    event_seq : int
-        The event after which it was made.
-    """
-
-    decision: dict[str, Any]
-    queue_row: dict[str, Any] | None
-    loss_cents: int
-    event_seq: int = 0
-
-    def body(self) -> dict[str, Any]:
-        """As it is kept."""
-        return {
-            "decision": self.decision,
-            "queue_row": self.queue_row,
-            "loss_cents": self.loss_cents,
-            "event_seq": self.event_seq,
-        }
 
 
 class News(NamedTuple):
