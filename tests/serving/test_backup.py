@@ -27,7 +27,8 @@ from scoring.ledger.record import Batch, Head, Record
 from scoring.ledger.store import Ledger
 from scoring.ledger.verify import verify
 from scoring.scores.pins import CHALLENGER, read_pin, write_pin
-from serving.backup import DANGLING, LEDGER, STATE, SUBJECTS, back_up, restore
+from serving.backup import back_up, restore
+from serving.backup_checks import DANGLING, LEDGER, STATE, SUBJECTS
 from serving.desk import Desk, there
 from serving.kept_features import POSITIONS, VALUES
 from serving.nightly import CURRENT, _point_at, _swap_in
