@@ -33,7 +33,7 @@ from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
 from serving.deciding_stored import decide_stored
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
-from serving.histories import Histories, Judge, Part, customer_history, inline_histories, stored_histories, unjudged
+from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
 from serving.inline_accounts import inline_columns
 from serving.live_prices import LivePrices, Pricing, plan_prices
 from serving.live_queue import LiveQueues
@@ -313,10 +313,11 @@ class Desk:
     def history_now(self, account_id: str, policy: Policy) -> Histories:
         """The same with what is lawful for it."""
         assert self.today is not None
-        as_of, day = self.today.seen_on(account_id), there(self.day)
-        small = self.today.customer(day.customer_of(account_id))
+        frame = self.frame_now(account_id)
+        small = self.today.customer(there(self.day).customer_of(account_id))
         try:
-            return customer_history(small, account_id, as_of, partial(policy.judge, as_of=as_of))
+            judged = policy.judge(small, [account_id], as_of=frame.as_of)
+            return Histories((account_id,), (Part(frame, judged),), small.fingerprint)
         finally:
             small.connection.close()
 

@@ -139,13 +139,6 @@ def built_few(tables: Mapping[str, pa.Table], as_of: date) -> FeatureFrame:
         small.connection.close()
 
 
-def customer_history(small: Portfolio, account_id: str, as_of: date, judge: Judge) -> Histories:
-    """One account of a small portfolio that holds all its customer's accounts."""
-    known = frozenset({account_id})
-    frame = pick(build_few(small, as_of), (account_id,), known)
-    return Histories((account_id,), (Part(frame, judge(small, [account_id])),), small.fingerprint)
-
-
 def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str, judge: Judge = unjudged) -> Histories:
     """Accounts whose event tables came in the request.
 

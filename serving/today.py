@@ -37,7 +37,7 @@ from serving.state.events import (
     last_of_customer,
     redecisions_after,
 )
-from serving.told import held, is_of_person, is_work, known_on, laid_over, rows_of_customer
+from serving.told import held, is_of_person, is_work, known_on, laid_over, laid_over_for_rules, rows_of_customer
 
 REMEMBERED: Final = timedelta(days=60)
 """Events told before the plan that may be missing in its portfolio: late feeds are read as far back as this. Standings and consents hold
@@ -199,13 +199,13 @@ class Today:
         return self._as_of if news is None else news.seen_on
 
     def customer(self, customer_id: str, connection: Connection | None = None) -> Portfolio:
-        """A customer's accounts with everything told about them, as a portfolio of their own; close its connection when done."""
+        """What is judged of a customer: the accounts with everything told, as a portfolio of their own; close its connection when done."""
         if connection is None:
             with self._state.reading() as own:
                 told = events_of_customer(own, customer_id, self._since)
         else:
             told = events_of_customer(connection, customer_id, self._since)
-        return portfolio_from_tables(laid_over(rows_of_customer(self._portfolio, customer_id), told))
+        return portfolio_from_tables(laid_over_for_rules(rows_of_customer(self._portfolio, customer_id), told))
 
     def frame(self, account_id: str, customer_id: str) -> FeatureFrame:
         """Features of an account as it is seen now."""
@@ -244,4 +244,4 @@ class Today:
         """What the contact rules read of a customer; the tables that they do not read are left empty."""
         rows = rows_of_customer(self._portfolio, customer_id, READ_BY_RULES)
         told = events_of_customer(asked, customer_id, self._since)
-        return portfolio_from_tables({"payments": [], **laid_over(rows, told)})
+        return portfolio_from_tables({"payments": [], **laid_over_for_rules(rows, told)})

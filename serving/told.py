@@ -20,6 +20,7 @@ from scoring.portfolio.reading import Portfolio
 from serving.state.events import Kept
 
 KNOWN_AT: Final = "known_at"
+STANDINGS: Final = "standings"
 Rows = list[dict[str, Any]]
 
 
@@ -96,7 +97,7 @@ def rows_of_customer(portfolio: Portfolio, customer_id: str, names: Collection[s
         connection.close()
 
 
-def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
+def laid_over(tables: Mapping[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
     """Tables with events added; a row that is there already is kept, and learns what the event says of its end.
 
     Events of a table that was never delivered are left out: one row would make the whole table count as observed.
@@ -108,6 +109,13 @@ def laid_over(tables: dict[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
     return {
         name: _with(contracts()[name], table, added[name]) if name in added else table for name, table in tables.items()
     }
+
+
+def laid_over_for_rules(tables: Mapping[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
+    """The same for what is lawful and what holds an account: a standing that was told counts, also where none were ever delivered."""
+    if STANDINGS in tables or all(kept.told.table != STANDINGS for kept in told):
+        return laid_over(tables, told)
+    return laid_over({**tables, STANDINGS: inline_table(contracts()[STANDINGS], [])}, told)
 
 
 def _with(contract: TableContract, table: pa.Table, rows: Rows) -> pa.Table:
