@@ -128,9 +128,18 @@ def cut(column: Matrix, target: Floats) -> Bands:
     if seen.sum() < 2 or np.ptp(column[seen]) == 0:
         return bands_at((), column, target)
     rising = np.corrcoef(_ranked(column[seen]), target[seen])[0, 1] >= 0
-    one_way = bands_at(_edges(column[seen], target[seen], 1 if rising else -1), column, target)
+    one_way = _one_way(column, target, 1 if rising else -1)
     free = bands_at(_edges(column[seen], target[seen], 0), column, target)
     return one_way if one_way.information >= MONOTONE_KEEPS * free.information else free
+
+
+def _one_way(column: Matrix, target: Floats, direction: int) -> Bands:
+    """Bands whose evidence rises, or falls: the prior draws small bands to the middle, so neighbours that it turned round are joined."""
+    seen = ~np.isnan(column)
+    found = bands_at(_edges(column[seen], target[seen], direction), column, target)
+    while turned := np.flatnonzero(direction * np.diff(found.woe[:-1]) < 0).tolist():
+        found = bands_at((*found.edges[: turned[0]], *found.edges[turned[0] + 1 :]), column, target)
+    return found
 
 
 def bands_at(edges: tuple[float, ...], column: Matrix, target: Floats) -> Bands:
