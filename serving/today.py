@@ -198,12 +198,9 @@ class Today:
         news = self._news.get(account_id)
         return self._as_of if news is None else news.seen_on
 
-    def customer(self, customer_id: str, connection: Connection | None = None) -> Portfolio:
+    def customer(self, customer_id: str) -> Portfolio:
         """What is judged of a customer: the accounts with everything told, as a portfolio of their own; close its connection when done."""
-        if connection is None:
-            with self._state.reading() as own:
-                told = events_of_customer(own, customer_id, self._since)
-        else:
+        with self._state.reading() as connection:
             told = events_of_customer(connection, customer_id, self._since)
         return portfolio_from_tables(laid_over_for_rules(rows_of_customer(self._portfolio, customer_id), told))
 
