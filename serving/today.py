@@ -44,7 +44,8 @@ REMEMBERED: Final = timedelta(days=60)
 until they end, so they are read however long ago they were told."""
 MOST_FACTS: Final = 16
 MOST_PEOPLE: Final = 2
-MOST_FRAMES: Final = 500
+MOST_FRAMES: Final = 50
+"""Each holds some 50 KiB."""
 READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "standings", "consents")
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
 
