@@ -4,8 +4,8 @@ back to the system.
 LightGBM imports scikit-learn where it is installed, for classes that nothing here uses: 60 MiB and over a second for each process.
 Whoever imports scikit-learn itself later still gets it. Ibis with SQLGlot is 30 MiB and a second more; the queries that a worker runs
 are kept as text (`scoring.resources.query_text`). Arrow's own allocator keeps tens of MiB once it was used; the system's does not.
-Threads that each allocate from an arena of their own leave holes in all of them, so there is one. Most pages of large libraries are read
-only while they load, LLVM's above all; they leave the process when the worker is ready.
+Threads that each allocate from an arena of their own leave holes in all of them, so there is one. LLVM's pages are read
+only while kernels are loaded; they leave the process when the worker is ready.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import pyarrow as pa
 _LOCK: Final = Lock()
 _DONT_NEED: Final = 4
 """MADV_DONTNEED."""
+ONLY_WHILE_LOADING: Final = "libllvmlite.so"
+"""Links compiled kernels when they are loaded, and is not read again."""
 _ARENAS, _APART_FROM, _KEPT_FREE = -8, -3, -1
 """M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD."""
 _LARGE_BLOCK: Final = 2**18
@@ -76,7 +78,7 @@ def give_back() -> None:
 
 
 def leave_code_unread() -> None:
-    """Take the pages of libraries' files out of this process; what is needed again comes back from the system's cache of the file.
+    """Take LLVM's pages out of this process; what is needed again comes back from the system's cache of the file.
 
     For the end of a start, before there are other threads. Only mappings that cannot be written to and hold no page of their own are
     taken: nothing is lost. Does nothing where the system does not list mappings (Linux does).
@@ -89,11 +91,11 @@ def leave_code_unread() -> None:
 
 
 def clean_mappings(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Addresses of private mappings of files that cannot be written to and of which no page was ever changed.
+    """Addresses of LLVM's private mappings that cannot be written to and of which no page was ever changed.
 
-    >>> code = ["7f00-7f10 r-xp 00000000 00:00 9  /lib/a.so", "Anonymous:             0 kB", "Swap:                  0 kB"]
-    >>> relocated = ["7f10-7f20 r--p 00000000 00:00 9  /lib/a.so", "Anonymous:             4 kB", "Swap:                  0 kB"]
-    >>> swapped = ["7f20-7f30 r--p 00000000 00:00 9  /lib/a.so", "Anonymous:             0 kB", "Swap:                  4 kB"]
+    >>> code = ["7f00-7f10 r-xp 00000000 00:00 9  /lib/libllvmlite.so", "Anonymous:             0 kB", "Swap:                  0 kB"]
+    >>> relocated = ["7f10-7f20 r--p 00000000 00:00 9  /lib/libllvmlite.so", "Anonymous:             4 kB", "Swap:                  0 kB"]
+    >>> swapped = ["7f20-7f30 r--p 00000000 00:00 9  /lib/libllvmlite.so", "Anonymous:             0 kB", "Swap:                  4 kB"]
     >>> heap = ["7f30-7f40 rw-p 00000000 00:00 0  [heap]", "Anonymous:             0 kB", "Swap:                  0 kB"]
     >>> [(hex(start), hex(end)) for start, end in clean_mappings([*code, *relocated, *swapped, *heap])]
     [('0x7f00', '0x7f10')]
@@ -103,7 +105,7 @@ def clean_mappings(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
         words = line.split()
         if not words[0].endswith(":"):
             start, _, end = words[0].partition("-")
-            is_code = words[1] in ("r-xp", "r--p") and len(words) > 5 and words[5].startswith("/")
+            is_code = words[1] in ("r-xp", "r--p") and len(words) > 5 and words[5].endswith(ONLY_WHILE_LOADING)
             found = (int(start, 16), int(end, 16)) if is_code else None
         elif words[0] == "Anonymous:" and words[1] != "0":
             found = None
