@@ -34,8 +34,8 @@ def add_day(app: FastAPI) -> None:
     async def permits(request: Request) -> Response:
         asked, body = await parsed(request, wire.PermitRequest)
 
-        def work(desk: Desk, key: str | None, now: datetime) -> bytes:
-            given = permit(desk, asked, key, now)
+        def work(desk: Desk, key: str | None, _: datetime) -> bytes:
+            given = permit(desk, asked, key, request.app.state.clock())
             request.app.state.meters.permit(str(asked.channel), given)
             return orjson.dumps(given)
 

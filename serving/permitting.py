@@ -18,6 +18,12 @@ EARLIEST, LATEST = timedelta(hours=-1), timedelta(days=7)
 def permit(desk: Desk, asked: PermitRequest, asked_with: str | None, now: datetime) -> dict[str, Any]:
     """Reserve a contact, or say what forbids it and when it would pass.
 
+    Parameters
+    ----------
+    now : datetime
+        Of this attempt, also where an earlier one under the same key was cut off: what was lawful then may not be now. A permit
+        that the earlier one reserved is given again.
+
     Raises
     ------
     BadRequestError
@@ -61,7 +67,7 @@ def permit_answer(given: Permit, at: datetime) -> dict[str, Any]:
     return {
         "is_granted": given.is_granted,
         "permit_id": given.permit_id,
-        "at": at.isoformat(),
+        "at": (given.at or at).isoformat(),
         "expires_at": given.expires_at.isoformat() if given.expires_at else None,
         "rules": list(given.rules),
         "would_pass_at": given.would_pass_at.isoformat() if given.would_pass_at else None,

@@ -52,8 +52,8 @@ class Permit:
     Attributes
     ----------
     is_granted : bool
-    permit_id, expires_at : str, datetime, or None
-        Where it is granted.
+    permit_id, at, expires_at : str, datetime, datetime, or None
+        Where it is granted; ``at`` is the contact's instant.
     rules : tuple of str
         The rules that forbid it, or leave it to a person.
     would_pass_at : datetime or None
@@ -62,6 +62,7 @@ class Permit:
 
     is_granted: bool
     permit_id: str | None = None
+    at: datetime | None = None
     expires_at: datetime | None = None
     rules: tuple[str, ...] = ()
     would_pass_at: datetime | None = None
@@ -113,7 +114,7 @@ def request_permit(state: State, profile: Profile, asked: Asked, facts_now: Fact
                 asked_with=asked.asked_with,
             )
         )
-        return Permit(True, permit_id, expires_at)
+        return Permit(True, permit_id, asked.at, expires_at)
 
 
 def end_permit(state: State, permit_id: str, ended_by: str, now: datetime, *, may_be_ours: bool = False) -> None:
@@ -173,7 +174,7 @@ def use_permit_in(connection: Connection, permit_id: str, account_id: str, now: 
 
 def _given_before(connection: Connection, asked_with: str) -> Permit | None:
     row = connection.execute(select(PERMITS).where(PERMITS.c.asked_with == asked_with)).first()
-    return None if row is None else Permit(True, row.permit_id, instant(row.expires_at))
+    return None if row is None else Permit(True, row.permit_id, instant(row.contact_at), instant(row.expires_at))
 
 
 def _reserved(connection: Connection, asked: Asked, now: datetime) -> tuple[Contact, ...]:

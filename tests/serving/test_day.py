@@ -280,6 +280,24 @@ def test_a_permit_asked_for_again_under_its_key_is_the_same_one(client: TestClie
     assert (other.status_code, other.json()["code"]) == (409, "key_reused")
 
 
+def test_a_permit_asked_again_after_a_failure_is_judged_by_the_hour_of_the_second_attempt(
+    desk: Desk, queued: Iterator[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was lawful when the first attempt was cut off may have become unlawful since."""
+    app, night = make_app(), NOW + timedelta(hours=10)
+    times = iter([NOW, NOW, night, night])
+    equip(app, desk, clock=lambda: next(times))
+    asked, headers = {"account_id": next(queued), "channel": "agent_call"}, {"idempotency-key": "late"}
+    caller = TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.day_routes.permit", lambda *_: 1 / 0)
+        assert caller.post("/v1/permits", json=asked, headers=headers).status_code == 500
+
+    again = caller.post("/v1/permits", json=asked, headers=headers).json()
+
+    assert (again["is_granted"], again["at"]) == (False, night.isoformat())
+
+
 @pytest.mark.parametrize("at", [NOW - timedelta(days=2), NOW + timedelta(days=30)])
 def test_a_contact_far_from_now_is_not_judged(client: TestClient, account_ids: list[str], at: datetime) -> None:
     answer = client.post("/v1/permits", json={"account_id": account_ids[0], "channel": "sms", "at": at.isoformat()})
