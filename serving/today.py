@@ -50,7 +50,7 @@ READ_BY_RULES: Final = ("accounts", "statements", "contacts", "promises", "stand
 """Tables from which the contact rules' facts come; statements only say that there is an account."""
 
 
-class News(NamedTuple):
+class AccountNews(NamedTuple):
     """What the events of one account come to: the day as of which it is seen, the latest one's number, whether one was our contact."""
 
     seen_on: date
@@ -81,7 +81,7 @@ class Today:
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
         self._lock, self._seen = Lock(), -1
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
-        self._news: dict[str, News] = {}
+        self._news: dict[str, AccountNews] = {}
         self._redecided: dict[str, Redecided] = {}
         self._changed: list[str] = []
         self._contacted: dict[str, int] = defaultdict(int)
@@ -143,9 +143,9 @@ class Today:
             self._contacted[told.row["channel"]] += 1
         changed = (told.account_id, *self.others_changed(told)) if is_news else ()
         for account_id in changed:
-            before = self._news.get(account_id, News(self._as_of, 0, False))
+            before = self._news.get(account_id, AccountNews(self._as_of, 0, False))
             is_worked = before.is_worked or (is_contact and account_id == told.account_id)
-            self._news[account_id] = News(max(known_on(kept), before.seen_on), kept.seq, is_worked)
+            self._news[account_id] = AccountNews(max(known_on(kept), before.seen_on), kept.seq, is_worked)
         return changed
 
     def others_changed(self, told: Told) -> list[str]:
