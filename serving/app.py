@@ -15,11 +15,9 @@ from starlette.exceptions import HTTPException
 
 import scoring
 from scoring.errors import BadRequestError, ScoringError
-from scoring.features.builder import FeatureFrame
-from scoring.scores.scores import ScoreColumns
 from serving import shapes, wire
 from serving.admission import Admission
-from serving.answers import column_rows, score_rows
+from serving.answers import score_rows
 from serving.asking import Threads, desk_of, key_of, refreshed, refuse_long, refuse_repeated_parameters, threads_of
 from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
@@ -29,6 +27,7 @@ from serving.inline_accounts import has_few_rows
 from serving.meters import CONTENT_TYPE, Meters
 from serving.once import once
 from serving.openapi import DOCS_PAGE, DOCS_POLICY, ONCE, answers, described, example_bodies, plain_answers
+from serving.quick_scores import Answered, quick_scores
 from serving.review_routes import add_review
 from serving.shadow import Shadow
 from serving.silent_databases import refuse_silent_databases
@@ -40,7 +39,6 @@ FEW: Final = 100
 DIRECT: Final = frozenset({"/v1/score", "/v1/decisions"})
 """Paths whose endpoints read everything from the request themselves."""
 Answer = TypeVar("Answer")
-Quick = tuple[ScoreColumns, FeatureFrame]
 
 
 def utc_now() -> datetime:
@@ -176,7 +174,7 @@ def _add_questions(app: FastAPI) -> None:
             await refreshed(request)
         now, meters = request.app.state.clock(), request.app.state.meters
         is_small = _is_small(desk, asked)
-        found = _quickly(desk, asked) if is_small else None
+        found = quick_scores(desk, asked) if is_small else None
         if found is not None:
             content = _score(desk, asked, now, meters, found)
         else:
@@ -230,18 +228,16 @@ def _is_small(desk: Desk, asked: wire.AccountsRequest) -> bool:
     return desk.is_quick(asked) and len(asked.account_ids) <= FEW and not desk.changed(asked)
 
 
-def _quickly(desk: Desk, asked: wire.AccountsRequest) -> Quick | None:
-    return desk.quick_scores(asked) if desk.is_quick(asked) else desk.inline_scores(asked)
-
-
 def _score_many(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters) -> bytes:
-    return _score(desk, asked, now, meters, _quickly(desk, asked))
+    return _score(desk, asked, now, meters, quick_scores(desk, asked))
 
 
-def _score(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters, quick: Quick | None = None) -> bytes:
+def _score(
+    desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters, quick: Answered | None = None
+) -> bytes:
     flags = _flags(desk, asked, now)
     if quick is not None:
-        found, as_of, degraded = column_rows(*quick), quick[1].as_of, False
+        found, as_of, degraded = quick.rows, quick.as_of, False
     else:
         scored = desk.scored(asked)
         by_account = {row["account_id"]: row for scores, _ in scored for row in score_rows(scores)}

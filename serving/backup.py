@@ -38,7 +38,7 @@ from serving.backup_checks import (
     refuse_in_use,
     stated_in,
 )
-from serving.kept_features import POSITIONS, VALUES
+from serving.kept_files import KEPT
 from serving.nightly import CURRENT
 from serving.settings import Settings
 
@@ -49,7 +49,7 @@ POINTERS: Final = (
     f"bundles/{CHALLENGER}",
     f"{strategy_pin.FOLDER}/{strategy_pin.PIN}",
 )
-NOT_COPIED: Final = (".*", "*.tmp", VALUES, POSITIONS)
+NOT_COPIED: Final = (".*", "*.tmp", *KEPT)
 ATTEMPTS: Final = 3
 PAUSE_SECONDS: Final = 0.2
 

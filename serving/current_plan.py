@@ -25,6 +25,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
 from serving.kept_features import FACTS
+from serving.kept_scores import FACTS as SCORES
 from serving.nightly import CURRENT, PAYMENT_CURVE, PLAN_FILE
 from serving.row_numbers import RowNumbers
 
@@ -66,8 +67,8 @@ class CurrentPlan:
         Minor units.
     strategy : Strategy
         The one that the plan was made under; decisions between plans follow it.
-    features : mapping
-        What ``plan.json`` states of the features that are kept beside it; empty where none are.
+    features, scores : mapping
+        What ``plan.json`` states of the features and of the scores that are kept beside it; empty where none are.
     payment_curve : PaymentCurve
         Measured over the plan's accounts; decisions between plans have the same.
     """
@@ -89,6 +90,7 @@ class CurrentPlan:
     priorities: npt.NDArray[np.float64]
     strategy: Strategy
     features: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
     payment_curve: PaymentCurve = field(default_factory=flat_curve)
 
     def curve_on(self, as_of: date) -> PaymentCurve:
@@ -195,6 +197,7 @@ def _current(
         priorities=joined["priority_value_cents"].to_numpy(dtype=np.float64),
         strategy=strategy,
         features=summary.get(FACTS, {}),
+        scores=summary.get(SCORES, {}),
         payment_curve=PaymentCurve.of(summary[PAYMENT_CURVE]) if PAYMENT_CURVE in summary else flat_curve(),
     )
 

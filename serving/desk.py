@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from scoring.errors import NotReadyError, ScoringError, UnknownDecisionError
 from scoring.features.builder import FeatureFrame, pick
@@ -27,14 +26,14 @@ from scoring.scores.bundle import Bundle
 from scoring.scores.log_odds import probability
 from scoring.scores.outcomes import HOLDS
 from scoring.scores.pins import Pin
-from scoring.scores.scores import POSITIONS_READ, ScoreColumns, Scores, score_columns
+from scoring.scores.scores import POSITIONS_READ, Scores
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
 from serving.deciding import DECISION, Decided, decide_now
 from serving.deciding_stored import decide_stored
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
-from serving.inline_accounts import inline_columns
+from serving.kept_scores import KeptScores
 from serving.live_prices import LivePrices, Pricing, plan_prices
 from serving.live_queue import LiveQueues
 from serving.morning import Morning
@@ -46,7 +45,6 @@ from serving.today import Today
 from serving.wire import AccountsRequest
 
 Loaded = TypeVar("Loaded")
-_NO_POSITIONS: Final = pd.DataFrame()
 
 
 class StaleDataError(ScoringError):
@@ -58,7 +56,7 @@ class StaleDataError(ScoringError):
 
 @dataclass(frozen=True)
 class Day:
-    """The current plan, its portfolio, and the features of every account on its day."""
+    """The current plan, its portfolio, the features of every account on its day, and the scores that were kept beside the plan."""
 
     plan: CurrentPlan
     portfolio: Portfolio
@@ -66,6 +64,7 @@ class Day:
     row_of: Mapping[str, int]
     policy: Policy | ScoringError
     morning: Morning | None = None
+    scores: KeptScores | None = None
 
     @cached_property
     def read_by_scores(self) -> dict[str, npt.NDArray[Any]]:
@@ -246,35 +245,6 @@ class Desk:
             name: probability(bundle.calibrated_margin(model, bundle.margin(model, values)))
             for name, model in margins.items()
         }
-
-    def quick_scores(self, asked: AccountsRequest) -> tuple[ScoreColumns, FeatureFrame] | None:
-        """What `scored` gives for stored accounts of the plan's day, bit by bit, without frames; None where that cannot be."""
-        day, bundle = there(self.day), self.bundle()
-        rows = np.array([day.row_of.get(account_id, -1) for account_id in asked.account_ids or ()], dtype=np.int64)
-        if (rows < 0).any() or not self.is_quick(asked) or self.changed(asked):
-            return None
-        values = day.frame.values[rows]
-        positions = {name: column[rows] for name, column in day.read_by_scores.items()}
-        try:
-            found = score_columns(bundle, values, positions, day.frame.as_of, with_outcomes=True)
-        except CANNOT_SCORE:
-            return None  # the longer way says why, or asks the scorecard
-        return found, FeatureFrame(day.frame.as_of, _NO_POSITIONS, values)
-
-    def inline_scores(self, asked: AccountsRequest) -> tuple[ScoreColumns, FeatureFrame] | None:
-        """What `scored` gives for histories in the request, bit by bit, without SQL; None where that cannot be."""
-        bundle = self.bundle()
-        if asked.accounts is None or asked.as_of is None:
-            return None
-        columns = inline_columns(asked.accounts, asked.as_of, bundle.manifest["currency"])
-        if columns is None:
-            return None  # the longer way says what is wrong
-        values, positions = columns
-        try:
-            found = score_columns(bundle, values, positions, asked.as_of, with_outcomes=True)
-        except CANNOT_SCORE:
-            return None
-        return found, FeatureFrame(asked.as_of, _NO_POSITIONS, values)
 
     def age_days(self, now: datetime) -> int:
         """Days since the portfolio was extracted."""

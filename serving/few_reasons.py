@@ -5,7 +5,7 @@ Those columns are made for a hundred thousand records at a time; for one account
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from scoring.scores.compiled import compiled
 
 GROUPS: Final = tuple(dict.fromkeys(str(feature.group) for feature in FEATURES))
 _GROUP_OF: Final = np.array([GROUPS.index(str(feature.group)) for feature in FEATURES], dtype=np.int64)
+_GROUP_NAMES: Final = tuple(str(feature.group) for feature in FEATURES)
 _WHOLE: Final = 2.0**24
 """Whole numbers below this are themselves the shortest text of their float32."""
 
@@ -43,29 +44,54 @@ def few_reasons(parts: Floats, values: npt.NDArray[np.float32]) -> list[list[dic
     >>> [(one["contribution"], one["feature"], one["value"]) for one in few_reasons(parts, np.full((1, len(FEATURE_NAMES)), np.nan))[0]]
     [(-0.5, 'dpd', None)]
     """
+    told = strongest_groups(parts, values)
+    each = zip(
+        told.is_told.tolist(),
+        told.contributions.tolist(),
+        told.features.tolist(),
+        told.values.tolist(),
+        strict=True,
+    )
+    return [[told_reason(*reason) for is_told, *reason in zip(*row, strict=True) if is_told] for row in each]
+
+
+class Strongest(NamedTuple):
+    """The largest groups of each account, the largest first: arrays (n_accounts, up to four)."""
+
+    is_told: npt.NDArray[np.bool_]
+    contributions: Floats
+    features: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+
+
+def strongest_groups(parts: Floats, values: npt.NDArray[np.float32]) -> Strongest:
+    """The groups with the largest contributions, each with its strongest feature, that one's value, and whether it is worth telling.
+
+    Parameters
+    ----------
+    parts, values
+        As `few_reasons`.
+    """
     by_group, strongest = np.empty((len(parts), len(GROUPS))), np.empty((len(parts), len(GROUPS)), dtype=np.int64)
     _by_group(np.ascontiguousarray(parts), _GROUP_OF, by_group, strongest)
     size = np.abs(by_group)
     rows = np.arange(len(parts))[:, None]
     order = np.argsort(-size, axis=1, kind="stable")[:, :MOST_REASONS]
-    told = size[rows, order] > SMALLEST_REASON_SHARE * size.sum(axis=1, keepdims=True)
     features = strongest[rows, order]
-    each = zip(
-        told.tolist(),
-        by_group[rows, order].tolist(),
-        features.tolist(),
-        order.tolist(),
-        values[rows, features].tolist(),
-        strict=True,
-    )
-    return [[_reason(*reason) for is_told, *reason in zip(*row, strict=True) if is_told] for row in each]
+    is_told = size[rows, order] > SMALLEST_REASON_SHARE * size.sum(axis=1, keepdims=True)
+    return Strongest(is_told, by_group[rows, order], features, values[rows, features])
 
 
-def _reason(contribution: float, feature: int, group: int, value: float) -> dict[str, Any]:
+def told_reason(contribution: float, feature: int, value: float) -> dict[str, Any]:
+    """A reason as it is answered.
+
+    >>> told_reason(-0.5, 0, 3.0)
+    {'contribution': -0.5, 'feature': 'dpd', 'group': 'length_of_arrears', 'value': 3.0}
+    """
     return {
         "contribution": contribution,
         "feature": FEATURE_NAMES[feature],
-        "group": GROUPS[group],
+        "group": _GROUP_NAMES[feature],
         "value": shortest(value),
     }
 

@@ -7,9 +7,7 @@ the current plan's are kept: they take 424 MB for a million accounts.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +18,8 @@ import pyarrow.parquet as pq
 
 from scoring.features.builder import FeatureFrame, feature_spec_hash
 from scoring.features.registry import FEATURE_NAMES
+from serving.kept_files import POSITIONS, VALUES, sha256_of
 
-VALUES: Final = "features.npy"
-POSITIONS: Final = "positions.parquet"
 FACTS: Final = "features"
 """Where ``plan.json`` states them."""
 
@@ -41,7 +38,10 @@ def keep_features(frame: FeatureFrame, folder: Path) -> dict[str, Any]:
     """
     np.save(folder / VALUES, frame.values, allow_pickle=False)
     frame.positions.to_parquet(folder / POSITIONS, index=False)
-    return {"feature_spec_hash": feature_spec_hash(), **{name: _hash(folder / name) for name in (VALUES, POSITIONS)}}
+    return {
+        "feature_spec_hash": feature_spec_hash(),
+        **{name: sha256_of(folder / name) for name in (VALUES, POSITIONS)},
+    }
 
 
 def kept_features(folder: Path, facts: Mapping[str, Any], as_of: date) -> FeatureFrame | None:
@@ -62,7 +62,7 @@ def kept_features(folder: Path, facts: Mapping[str, Any], as_of: date) -> Featur
     """
     try:
         if facts["feature_spec_hash"] != feature_spec_hash() or any(
-            facts[name] != _hash(folder / name) for name in (VALUES, POSITIONS)
+            facts[name] != sha256_of(folder / name) for name in (VALUES, POSITIONS)
         ):
             return None
         values = np.asarray(np.load(folder / VALUES, mmap_mode="r", allow_pickle=False))
@@ -71,31 +71,3 @@ def kept_features(folder: Path, facts: Mapping[str, Any], as_of: date) -> Featur
         return None
     fits = values.dtype == np.float32 and values.shape == (len(positions), len(FEATURE_NAMES))
     return FeatureFrame(as_of, positions, values) if fits else None
-
-
-def forget_features(plans: Path, current: str) -> None:
-    """Remove the kept features of every plan but one; a worker that has them mapped keeps them until it lets go.
-
-    A plan that is being written (its folder's name begins with a dot) is left alone, and so is a file that cannot be removed: it takes
-    room and is wrong nowhere.
-
-    Parameters
-    ----------
-    plans : Path
-        The folder of the plans.
-    current : str
-        The folder's name of the plan whose features stay.
-
-    Examples
-    --------
-    >>> forget_features(Path("nowhere"), "ab" * 8)
-    """
-    for folder in plans.glob("[!.]*/"):
-        for name in (VALUES, POSITIONS) if folder.name != current else ():
-            with suppress(OSError):
-                (folder / name).unlink(missing_ok=True)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

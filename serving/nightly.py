@@ -49,7 +49,10 @@ from scoring.scores.rank_reasons import rank_explainer
 from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy, archive_tables
-from serving.kept_features import FACTS, forget_features, keep_features
+from serving.kept_features import FACTS, keep_features
+from serving.kept_files import forget_kept
+from serving.kept_scores import FACTS as SCORES
+from serving.kept_scores import keep_scores
 
 PLAN_FILE: Final = "plan.json"
 PAYMENT_CURVE: Final = "payment_curve"
@@ -210,7 +213,7 @@ def run_plan(
     told = {**summary, "ledger": _ledger_facts(stored)}
     _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], everybody_seen)
     _point_at(home, shared.run_id, folder, as_of)
-    forget_features(home / "plans", shared.run_id[:16])
+    forget_kept(home / "plans", shared.run_id[:16])
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
 
 
@@ -338,7 +341,11 @@ def _publish(
     kept.parent.mkdir(parents=True, exist_ok=True)
     scratch, own = (Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent)) for place in (out, kept))
     try:
-        _write_files(plan, scores, details, {**summary, FACTS: keep_features(seen, own)}, scratch)
+        kept_beside = {
+            FACTS: keep_features(seen, own),
+            SCORES: keep_scores(scores, summary["bundle"]["id"], own),
+        }
+        _write_files(plan, scores, details, summary | kept_beside, scratch)
         for name in ("scores.parquet", "decisions.parquet", STRATEGY_FILE, PLAN_FILE):
             shutil.copy2(scratch / name, own / name)
         _swap_in(own, kept)

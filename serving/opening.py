@@ -23,6 +23,7 @@ from serving.current_plan import read_current_plan, refuse_stale_plan
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
 from serving.kept_features import kept_features
+from serving.kept_scores import kept_scores
 from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
 from serving.places import without_places
@@ -129,14 +130,16 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     portfolio = read_portfolio(plan.portfolio_folder, threads=settings.threads, memory_limit=DUCKDB_MEMORY)
     refuse_stale_plan(plan, portfolio, ledger)
     refuse_other_currency(portfolio, bundle)
-    kept = kept_features(settings.home / "plans" / plan.run_id[:16], plan.features, plan.as_of)
+    folder = settings.home / "plans" / plan.run_id[:16]
+    kept = kept_features(folder, plan.features, plan.as_of)
     frame = build(portfolio, plan.as_of, min_dpd=0) if kept is None else kept
     score_or_card(bundle, frame.take(np.arange(min(len(frame), 1))), condition)
     policy = without_places(_or_refusal(lambda: policy_of(plan)), settings)
     morning = None
     if not isinstance(policy, ScoringError):
         morning = morning_of(portfolio, frame, policy, plan.strategy, plan.payment_curve)
-    return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning)
+    scores = kept_scores(folder, plan.scores, bundle.bundle_id, plan.as_of.isoformat())
+    return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning, scores)
 
 
 def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:

@@ -30,7 +30,7 @@ from scoring.scores.pins import CHALLENGER, read_pin, write_pin
 from serving.backup import back_up, restore
 from serving.backup_checks import DANGLING, LEDGER, STATE, SUBJECTS
 from serving.desk import Desk, there
-from serving.kept_features import POSITIONS, VALUES
+from serving.kept_files import KEPT, VALUES
 from serving.nightly import CURRENT, _point_at, _swap_in
 from serving.opening import open_desk
 from serving.permitting import permit
@@ -161,7 +161,7 @@ def test_a_pointer_to_what_the_copy_does_not_hold_is_a_finding(home: Home, tmp_p
 def test_a_plan_that_is_made_again_meanwhile_is_copied_whole_or_there_is_no_backup(home: Home, tmp_path: Path) -> None:
     settings = replace(home.settings, home=shutil.copytree(home.untouched, tmp_path / "home"))
     [plan] = (path.parent for path in settings.home.glob("plans/*/plan.json"))
-    kept = {path.name for path in plan.iterdir()} - {VALUES, POSITIONS}
+    kept = {path.name for path in plan.iterdir()} - {*KEPT}
 
     def make_again(number: int) -> None:
         sleep(0.02)
@@ -262,7 +262,7 @@ def test_kept_features_stay_out_of_a_backup_and_what_is_restored_builds_them_aga
     restored = replace(settings, home=tmp_path / "restored")
     restore(tmp_path / "copy", restored)
 
-    assert not [path for name in (VALUES, POSITIONS) for path in (tmp_path / "copy").rglob(name)]
+    assert not [path for name in KEPT for path in (tmp_path / "copy").rglob(name)]
     fresh = open_desk(restored)
     assert fresh.is_ready()
     assert there(fresh.day).frame.values.tobytes() == there(desk.day).frame.values.tobytes()

@@ -16,7 +16,8 @@ from scoring.features.builder import FeatureFrame, build
 from scoring.portfolio.reading import read_portfolio
 from serving.current_plan import read_current_plan
 from serving.desk import there
-from serving.kept_features import POSITIONS, VALUES, forget_features, kept_features
+from serving.kept_features import kept_features
+from serving.kept_files import KEPT, POSITIONS, VALUES, forget_kept
 from serving.nightly import PLAN_FILE, run_plan
 from serving.opening import open_desk
 from tests.serving.conftest import AS_OF, RECORDED_AT, Home
@@ -71,7 +72,7 @@ def test_features_of_another_meaning_or_of_an_older_plan_are_built_instead(kept:
     assert kept_features(folder, facts, AS_OF) is None
 
 
-def test_only_the_current_plan_keeps_its_features_and_who_has_mapped_others_still_reads_them(
+def test_only_the_current_plan_keeps_its_files_and_who_has_mapped_others_still_reads_them(
     kept: Kept, built: FeatureFrame, tmp_path: Path
 ) -> None:
     folder, facts = kept
@@ -79,19 +80,19 @@ def test_only_the_current_plan_keeps_its_features_and_who_has_mapped_others_stil
     older, newer, unfinished = (copytree(folder, plans / name) for name in ("older", "newer", ".plan-unfinished"))
     mapped = kept_features(older, facts, AS_OF)
 
-    forget_features(plans, "newer")
+    forget_kept(plans, "newer")
 
-    assert {path.name for path in older.iterdir()} == {path.name for path in folder.iterdir()} - {VALUES, POSITIONS}
+    assert {path.name for path in older.iterdir()} == {path.name for path in folder.iterdir()} - {*KEPT}
     assert kept_features(older, facts, AS_OF) is None
     assert mapped is not None and mapped.values.tobytes() == built.values.tobytes()
-    assert all((place / name).is_file() for place in (newer, unfinished) for name in (VALUES, POSITIONS))
+    assert all((place / name).is_file() for place in (newer, unfinished) for name in KEPT)
 
 
 def test_a_service_that_is_starting_on_a_plan_whose_features_are_gone_builds_them(
     home: Home, built: FeatureFrame, tmp_path: Path
 ) -> None:
     settings = replace(home.settings, home=copytree(home.untouched, tmp_path / "home"))
-    forget_features(settings.home / "plans", "a newer one")
+    forget_kept(settings.home / "plans", "a newer one")
     desk = open_desk(settings)
 
     assert desk.is_ready() and there(desk.day).frame.values.tobytes() == built.values.tobytes()

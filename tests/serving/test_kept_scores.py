@@ -1,0 +1,102 @@
+"""Scores that the nightly run kept are those that the models give, and nothing else is ever answered in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import orjson
+import pytest
+from starlette.testclient import TestClient
+
+from serving.current_plan import CurrentPlan, read_current_plan
+from serving.desk import Desk, there
+from serving.kept_files import ANSWERS, forget_kept
+from serving.kept_scores import kept_scores
+from serving.nightly import PLAN_FILE
+from serving.opening import open_desk
+from serving.quick_scores import quick_scores
+from serving.wire import AccountsRequest
+from tests.serving.conftest import Home, client_of
+
+Kept = tuple[Path, CurrentPlan]
+
+
+@pytest.fixture
+def kept(home: Home, tmp_path: Path) -> Kept:
+    """A copy of the plan's folder, and the plan."""
+    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
+    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home)
+
+
+@pytest.fixture(scope="module")
+def without(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same service where nothing was kept."""
+    settings = replace(home.settings, home=copytree(home.untouched, tmp_path_factory.mktemp("own") / "home"))
+    forget_kept(settings.home / "plans", "a newer one")
+    desk = open_desk(settings)
+    assert desk.is_ready() and there(desk.day).scores is None
+    yield desk
+    desk.close()
+
+
+def test_every_account_of_the_plan_is_answered_with_the_bytes_that_the_models_give(desk: Desk, without: Desk) -> None:
+    account_ids = desk.plan().decisions["account_id"].tolist()
+    assert there(desk.day).scores is not None and len(account_ids) > 100
+    asked = AccountsRequest(account_ids=account_ids[::-1])
+
+    answers = [quick_scores(which, asked) for which in (desk, without)]
+
+    assert answers[0] is not None and answers[0] == answers[1]
+    assert orjson.dumps(answers[0].rows) == orjson.dumps(answers[1].rows)  # type: ignore[union-attr]
+    slowly = [scores.table["account_id"].tolist() for scores, _ in without.scored(asked)]
+    assert [row["account_id"] for row in answers[0].rows] == slowly[0] == account_ids[::-1]
+
+
+def test_asked_over_http_no_model_is_asked(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    account_id = desk.plan().decisions["account_id"].iloc[0]
+    before = client.post("/v1/score", json={"account_ids": [account_id]})
+    monkeypatch.setattr("serving.quick_scores.score_columns", None)
+
+    after = client.post("/v1/score", json={"account_ids": [account_id]})
+
+    assert (after.status_code, after.content) == (200, before.content)
+
+
+def test_an_account_that_the_plan_did_not_score_is_scored_by_the_models(desk: Desk, without: Desk) -> None:
+    planned = set(desk.plan().decisions["account_id"])
+    others = [name for name in there(desk.day).frame.positions["account_id"] if name not in planned][:3]
+    some = [*others, *list(planned)[:2]]
+
+    answers = [client_of(which).post("/v1/score", json={"account_ids": some}) for which in (desk, without)]
+
+    assert others and answers[0].status_code == 200
+    assert answers[0].json()["scores"] == answers[1].json()["scores"]
+
+
+def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(desk: Desk) -> None:
+    asked = AccountsRequest(account_ids=[desk.plan().decisions["account_id"].iloc[0]])
+    degraded = replace(desk, condition=replace(desk.condition, failed_with="contributions"))
+
+    found = quick_scores(degraded, asked)
+
+    assert found == quick_scores(desk, asked)  # here the models can, and give the same
+    assert quick_scores(replace(degraded, day=replace(there(desk.day), scores=None)), asked) == found
+
+
+def test_scores_of_another_bundle_version_or_with_a_changed_byte_are_not_used(kept: Kept) -> None:
+    folder, plan = kept
+    day = plan.as_of.isoformat()
+    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is not None
+
+    assert kept_scores(folder, plan.scores, "0" * 64, day) is None
+    assert kept_scores(folder, {**plan.scores, "version": "0.0.0"}, plan.bundle_id, day) is None
+    assert kept_scores(folder, {}, plan.bundle_id, day) is None
+    content = bytearray((folder / ANSWERS).read_bytes())
+    content[-9] ^= 1
+    (folder / ANSWERS).write_bytes(content)
+    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is None
+    (folder / ANSWERS).unlink()
+    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is None
