@@ -55,7 +55,12 @@ def make_app() -> FastAPI:
     ['/healthz', '/metrics']
     """
     app = FastAPI(
-        title="Collections scoring", version=scoring.__version__, docs_url=None, redoc_url=None, openapi_url=None
+        title="Collections scoring",
+        version=scoring.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False},  # what is told of requests are our meters and log lines
     )
     app.state.meters, app.state.admission = Meters(), Admission(None)
     app.state.shadow = Shadow(app.state.meters, utc_now)

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from time import perf_counter
 from typing import Any, Final
@@ -169,6 +170,7 @@ def refuse_strangers(scope: Scope, headers: dict[bytes, bytes]) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback

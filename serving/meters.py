@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,11 +115,12 @@ class Meters:
         for row in rows:
             self.decisions.labels(row["channel"], row["reason"] or "worth_it", row["trigger"]).inc()
 
-    def scored(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def scored(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Count scores by tenth."""
-        for row in rows:
-            for name in SCORES_WATCHED:
-                self.scores.labels(name).observe(row[name])
+        for name in SCORES_WATCHED:
+            watched = self.scores.labels(name)
+            for row in rows:
+                watched.observe(row[name])
 
     def expect(self, name: str, values: npt.NDArray[np.float64]) -> None:
         """State how a score is spread in the reference population."""
