@@ -124,6 +124,8 @@ def _refuse_other_names(members: dict[Any, Any]) -> None:
 
 
 def _plain_float(value: float) -> Any:
+    if _PLAIN_FROM <= value < 1.0:  # most are chances
+        return value
     if value.is_integer() and -_LARGEST <= value <= _LARGEST:
         return int(value)
     if _PLAIN_FROM <= abs(value) <= _LARGEST:
