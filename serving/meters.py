@@ -33,6 +33,7 @@ class Meters:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "scoring_requests_total", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
@@ -109,6 +110,15 @@ class Meters:
             ("why",),
             registry=self._registry,
         )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request and how long it took."""
+        kind = (method, route, status)
+        if kind not in self._answered:
+            self._answered[kind] = self.requests.labels(*kind), self.seconds.labels(route)
+        requests, times = self._answered[kind]
+        requests.inc()
+        times.observe(seconds)
 
     def decided(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count decisions by channel and reason."""

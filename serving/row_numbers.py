@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 
 class RowNumbers(Mapping[str, int]):
@@ -15,7 +16,7 @@ class RowNumbers(Mapping[str, int]):
     Parameters
     ----------
     account_ids : sequence of str
-        Each once, in the order of the table; kept, not copied.
+        Each once, in the order of the table; an Arrow array is kept, not copied.
 
     Examples
     --------
@@ -25,7 +26,7 @@ class RowNumbers(Mapping[str, int]):
     """
 
     def __init__(self, account_ids: Sequence[str]) -> None:
-        self._ids = account_ids
+        self._ids = pa.array(account_ids, pa.large_string())
         hashes = np.fromiter((hash(name) for name in account_ids), dtype=np.int64, count=len(account_ids))
         self._rows: npt.NDArray[Any] = np.argsort(hashes, kind="stable").astype(np.int32)
         self._hashes = hashes[self._rows]
@@ -35,13 +36,13 @@ class RowNumbers(Mapping[str, int]):
         place = int(self._hashes.searchsorted(asked))
         while place < len(self._hashes) and self._hashes[place] == asked:
             row = int(self._rows[place])
-            if self._ids[row] == account_id:
+            if self._ids[row].as_py() == account_id:
                 return row
             place += 1
         raise KeyError(account_id)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
+        return iter(self._ids.to_pylist())
 
     def __len__(self) -> int:
         return len(self._rows)

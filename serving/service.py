@@ -17,11 +17,9 @@ import serving.source_path  # noqa: F401 - the imports below need it in a bento
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from serving.edge import App, Receive, Scope, Send
-
-LONGEST_SECONDS: Final = 120
-"""BentoML cuts a request off after this long; the longest lawful one, 10,000 histories, takes well under half of it."""
 
 
 class LoadedByTheWorker:
@@ -48,7 +46,11 @@ APPLICATION: Final = LoadedByTheWorker()
 
 
 class ApplicationFirst:
-    """Gives the application every path but the files of the documentation page: BentoML would answer probes itself."""
+    """Gives the application every path but the files of the documentation page: BentoML would answer probes itself.
+
+    When the worker starts it steps before everything that BentoML has put around each request: its tracing, and its timeout, which keeps
+    a timer of every request for as long as one may last. `serving.edge` ends requests.
+    """
 
     KEPT: Final = ("/static_content/",)
 
@@ -57,14 +59,19 @@ class ApplicationFirst:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
+        if scope["type"] == "lifespan":
+            self._step_before(scope["app"])
         ours = scope["type"] == "http" and not scope["path"].startswith(self.KEPT)
         await (self._first if ours else self._app)(scope, receive, send)
+
+    def _step_before(self, bento: Starlette) -> None:
+        if bento.middleware_stack is not None and not isinstance(bento.middleware_stack, ApplicationFirst):
+            bento.middleware_stack = ApplicationFirst(bento.middleware_stack, self._first)
 
 
 @bentoml.service(  # type: ignore[untyped-decorator, unused-ignore]
     name="collections_scoring",
     workers=int(os.environ.get("SCORING_WORKERS", "1")),
-    traffic={"timeout": LONGEST_SECONDS},
     http={"host": "127.0.0.1", "port": 3000},
     metrics={"enabled": False},
     tracing={"excluded_urls": ".*"},

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
 
 from serving.app import equip, make_app
 from serving.desk import Desk
-from serving.edge import LOG
+from serving.edge import LOG, Message
 from serving.roles import ALLOWED, EVERYONE
 from serving.shapes import ErrorAnswer
 from tests.serving.conftest import client_of
@@ -90,6 +92,36 @@ def test_a_defect_is_answered_in_the_same_shape_and_logged_without_its_message(
     assert (failed["event"], failed["error"]) == ("request.failed", "ValueError")
     assert any(Path(__file__).name in place for place in failed["at"])
     assert "the customer's name" not in caplog.text
+
+
+def test_a_request_without_an_answer_in_time_is_refused_with_a_retry_hint(
+    client: TestClient, account_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.edge.LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr("serving.app._decide", lambda *_: time.sleep(0.5))
+
+    answer = client.post("/v1/decisions", json={"account_ids": account_ids[:1]})
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert ErrorAnswer.model_validate_json(answer.content).code == "too_long"
+
+
+def test_who_reads_an_answer_slowly_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.edge.LONGEST_SECONDS", 0.05)
+    sent: list[str] = []
+
+    async def slow_reader(message: Message) -> None:
+        await anyio.sleep(0.1)
+        sent.append(message["type"])
+
+    async def request() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    local = {"client": ("127.0.0.1", 50000), "headers": [(b"host", b"localhost")]}
+    asked = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "root_path": "", **local}
+    anyio.run(make_app(), asked, request, slow_reader)
+
+    assert sent == ["http.response.start", "http.response.body"]
 
 
 def test_counters_are_by_route_and_code_never_by_account(desk: Desk, account_ids: list[str]) -> None:
