@@ -94,7 +94,10 @@ def _plain(value: Any) -> Any:
         return _plain_float(value)
     if kind is dict:
         _refuse_other_names(value)
-        return {name: each if type(each) is str else _plain(each) for name, each in value.items()}
+        return {
+            name: _plain_float(each) if type(each) is float else each if type(each) is str else _plain(each)
+            for name, each in value.items()
+        }
     if kind is list:
         return [_plain_float(each) if type(each) is float else _plain(each) for each in value]
     if kind is int and -_LARGEST <= value <= _LARGEST:
