@@ -125,7 +125,9 @@ def _explanation(one: tuple[Any, ...]) -> dict[str, Any]:
     return {"margin": margin, "expected_margin": expected_margin, "reasons": told}
 
 
-def kept_scores(folder: Path, facts: Mapping[str, Any], bundle_id: str, as_of: str) -> KeptScores | None:
+def kept_scores(
+    folder: Path, facts: Mapping[str, Any], bundle_id: str, as_of: str, n_accounts: int
+) -> KeptScores | None:
     """The scores that were kept beside a plan, mapped from the file; None where there are none that can be used.
 
     Parameters
@@ -138,10 +140,12 @@ def kept_scores(folder: Path, facts: Mapping[str, Any], bundle_id: str, as_of: s
         The bundle that is served.
     as_of : str
         The plan's day.
+    n_accounts : int
+        How many accounts the plan decided.
 
     Examples
     --------
-    >>> kept_scores(Path("nowhere"), {}, "ab" * 32, "2025-05-01") is None
+    >>> kept_scores(Path("nowhere"), {}, "ab" * 32, "2025-05-01", 3) is None
     True
     """
     try:
@@ -149,7 +153,7 @@ def kept_scores(folder: Path, facts: Mapping[str, Any], bundle_id: str, as_of: s
         if not is_ours or facts[ANSWERS] != sha256_of(folder / ANSWERS):
             return None
         rows = np.asarray(np.load(folder / ANSWERS, mmap_mode="r", allow_pickle=False))
-        return KeptScores(rows, facts["words"], as_of)
+        return KeptScores(rows, facts["words"], as_of) if len(rows) == n_accounts else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

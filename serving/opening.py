@@ -138,7 +138,7 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     morning = None
     if not isinstance(policy, ScoringError):
         morning = morning_of(portfolio, frame, policy, plan.strategy, plan.payment_curve)
-    scores = kept_scores(folder, plan.scores, bundle.bundle_id, plan.as_of.isoformat())
+    scores = kept_scores(folder, plan.scores, bundle.bundle_id, plan.as_of.isoformat(), len(plan.decisions))
     return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning, scores)
 
 

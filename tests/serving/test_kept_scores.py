@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import orjson
 import pytest
@@ -86,17 +87,18 @@ def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(desk: De
     assert quick_scores(replace(degraded, day=replace(there(desk.day), scores=None)), asked) == found
 
 
-def test_scores_of_another_bundle_version_or_with_a_changed_byte_are_not_used(kept: Kept) -> None:
+def test_scores_of_another_bundle_version_or_plan_or_with_a_changed_byte_are_not_used(kept: Kept) -> None:
     folder, plan = kept
-    day = plan.as_of.isoformat()
-    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is not None
 
-    assert kept_scores(folder, plan.scores, "0" * 64, day) is None
-    assert kept_scores(folder, {**plan.scores, "version": "0.0.0"}, plan.bundle_id, day) is None
-    assert kept_scores(folder, {}, plan.bundle_id, day) is None
+    def usable(facts: Mapping[str, Any] = plan.scores, bundle_id: str = plan.bundle_id, more: int = 0) -> bool:
+        return kept_scores(folder, facts, bundle_id, plan.as_of.isoformat(), len(plan.decisions) + more) is not None
+
+    assert usable()
+    assert not usable(bundle_id="0" * 64) and not usable(more=1)
+    assert not usable({**plan.scores, "version": "0.0.0"}) and not usable({})
     content = bytearray((folder / ANSWERS).read_bytes())
     content[-9] ^= 1
     (folder / ANSWERS).write_bytes(content)
-    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is None
+    assert not usable()
     (folder / ANSWERS).unlink()
-    assert kept_scores(folder, plan.scores, plan.bundle_id, day) is None
+    assert not usable()
