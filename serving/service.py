@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import bentoml
 
 import serving.source_path  # noqa: F401 - the imports below need it in a bento
+from serving.first import ApplicationFirst
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.applications import Starlette
 
-    from serving.edge import App, Receive, Scope, Send
+    from serving.edge import Receive, Scope, Send
 
 
 class LoadedByTheWorker:
@@ -43,30 +43,6 @@ class LoadedByTheWorker:
 
 
 APPLICATION: Final = LoadedByTheWorker()
-
-
-class ApplicationFirst:
-    """Gives the application every path but the files of the documentation page: BentoML would answer probes itself.
-
-    When the worker starts it steps before everything that BentoML has put around each request: its tracing, and its timeout, which keeps
-    a timer of every request for as long as one may last. `serving.edge` ends requests.
-    """
-
-    KEPT: Final = ("/static_content/",)
-
-    def __init__(self, app: App, first: App) -> None:
-        self._app, self._first = app, first
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] == "lifespan":
-            self._step_before(scope["app"])
-        ours = scope["type"] == "http" and not scope["path"].startswith(self.KEPT)
-        await (self._first if ours else self._app)(scope, receive, send)
-
-    def _step_before(self, bento: Starlette) -> None:
-        if bento.middleware_stack is not None and not isinstance(bento.middleware_stack, ApplicationFirst):
-            bento.middleware_stack = ApplicationFirst(bento.middleware_stack, self._first)
 
 
 @bentoml.service(  # type: ignore[untyped-decorator, unused-ignore]
