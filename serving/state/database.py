@@ -19,6 +19,8 @@ from serving.state.news import RAISE, News, PostgresNews, SqliteNews
 from serving.state.tables import MIGRATIONS, VERSION
 
 BUSY_SECONDS: Final = 20
+CACHED_KIB: Final = 256
+"""Of an SQLite file, by each connection of the pool: SQLite's own 2 MiB for each would fill all day, and the system caches the file too."""
 LONGEST_PAUSE_SECONDS: Final = 30
 """PostgreSQL ends a transaction in which nothing happens for so long: its worker is stuck, and others wait."""
 RETRY_AFTER_SECONDS: Final = 2
@@ -155,6 +157,7 @@ def _sqlite(path: Path) -> Engine:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
