@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -60,7 +60,17 @@ def ask_for(port: int, asks: Sequence[Ask], seconds: float, connections: int, pr
     process : int
         The server, whose processor time is read, with all processes under it; where the system does not tell, it is NaN.
     """
-    return asyncio.run(_turn(port, asks, seconds, connections, process))
+    with asyncio.Runner(loop_factory=_fast_loop) as runner:
+        return runner.run(_turn(port, asks, seconds, connections, process))
+
+
+def _fast_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where there is one: the server has it too."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def _turn(port: int, asks: Sequence[Ask], seconds: float, connections: int, process: int) -> Measured:
@@ -86,21 +96,50 @@ def _endless(asks: Sequence[Ask]) -> Iterator[Ask]:
 
 async def _ask_until(port: int, asks: Iterator[Ask], ends: float) -> list[tuple[float, bool]]:
     """Seconds of each request over one connection, and whether it was answered with 200."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
-    times = []
-    try:
-        for ask in asks:
-            began = time.perf_counter()
-            if began > ends:
-                break
-            writer.write(ask.bytes_sent)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            times.append((time.perf_counter() - began, head.startswith(b"http/1.1 200")))
-    finally:
-        writer.close()
-    return times
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    _, asking = await loop.create_connection(lambda: _Asking(asks, ends, done), "127.0.0.1", port)
+    await done
+    return asking.times
+
+
+class _Asking(asyncio.Protocol):
+    """One connection: asks, reads to the end of the stated length, asks again."""
+
+    def __init__(self, asks: Iterator[Ask], ends: float, done: asyncio.Future[None]) -> None:
+        self._asks, self._ends, self._done = asks, ends, done
+        self.times: list[tuple[float, bool]] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._ask()
+
+    def _ask(self) -> None:
+        self._began = time.perf_counter()
+        ask = next(self._asks, None) if self._began <= self._ends else None
+        if ask is None:
+            self._done.set_result(None)
+            self._transport.close()
+            return
+        self._answer, self._length, self._is_good = bytearray(), -1, False
+        self._transport.write(ask.bytes_sent)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of an answer."""
+        self._answer += data
+        if self._length < 0 and (end := self._answer.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._answer[:end]).lower()
+            self._length = end + 4 + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+            self._is_good = head.startswith(b"http/1.1 200")
+        if 0 <= self._length <= len(self._answer):
+            self.times.append((time.perf_counter() - self._began, self._is_good))
+            self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed; by the server where not all was asked."""
+        if not self._done.done():
+            self._done.set_exception(exc or ConnectionResetError("The server closed the connection."))
 
 
 def cpu_seconds(process: int) -> float:
