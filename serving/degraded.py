@@ -39,7 +39,7 @@ class Condition:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the scorecard stands in."""
+        """Whether they could not: the scorecard stands in, where there is one."""
         return self.failed_with is not None
 
 
@@ -62,9 +62,9 @@ def score_or_card(bundle: Bundle, frame: FeatureFrame, condition: Condition | No
     try:
         scores = score(bundle, frame)
     except CANNOT_SCORE as error:
+        condition.failed_with = error.code if isinstance(error, ScoringError) else type(error).__name__
         if bundle.scorecard is None:
             raise _nothing_left(error) from error
-        condition.failed_with = error.code if isinstance(error, ScoringError) else type(error).__name__
         return card_scores(bundle, frame), True
     condition.failed_with = None
     return scores, False

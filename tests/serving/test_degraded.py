@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from scoring.errors import ContributionsError
 from scoring.explanations import explain
 from scoring.ledger.replay import replay
 from scoring.ledger.verify import verify
@@ -97,6 +98,7 @@ def test_every_answer_that_rests_on_scores_says_that_the_card_gave_them(
     degraded: Desk, account_ids: list[str], current_id: str
 ) -> None:
     client = served(degraded)
+    degraded.probe()  # as a worker does every few seconds
 
     scored = client.post("/v1/score", json={"account_ids": [account_ids[0]]}).json()
     decided = client.post("/v1/decisions", json={"account_ids": [account_ids[0], current_id]}).json()
@@ -168,9 +170,11 @@ def test_the_watch_finds_out_without_any_request_and_sees_it_pass(home: Home, de
 def test_without_a_scorecard_nothing_is_answered_and_the_refusal_says_why(desk: Desk, account_ids: list[str]) -> None:
     pin, bundle = desk.champion  # type: ignore[misc]
     raising = replace(bundle, boosters=dict.fromkeys(bundle.boosters, Raising()), documents={})
-    client = served(replace(desk, champion=(pin, raising), condition=Condition()))
+    unable = replace(desk, champion=(pin, raising), condition=Condition())
+    with pytest.raises(ContributionsError):
+        unable.probe()
 
-    refused = client.post("/v1/score", json={"account_ids": account_ids[:1]})
+    refused = served(unable).post("/v1/score", json={"account_ids": account_ids[:1]})
 
     assert (refused.status_code, refused.json()["code"]) == (500, "contributions_do_not_add_up")
     assert "no scorecard" in refused.json()["message"]

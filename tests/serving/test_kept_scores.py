@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving.current_plan import CurrentPlan, read_current_plan
+from serving.degraded import Condition
 from serving.desk import Desk, there
 from serving.kept_files import ANSWERS, forget_kept
 from serving.kept_scores import kept_scores
@@ -77,14 +78,16 @@ def test_an_account_that_the_plan_did_not_score_is_scored_by_the_models(desk: De
     assert answers[0].json()["scores"] == answers[1].json()["scores"]
 
 
-def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(desk: Desk) -> None:
+def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = AccountsRequest(account_ids=[desk.plan().decisions["account_id"].iloc[0]])
-    degraded = replace(desk, condition=replace(desk.condition, failed_with="contributions"))
+    unable = replace(desk, condition=Condition("contributions_do_not_add_up"))
+    monkeypatch.setattr(there(desk.day).scores, "_rows", None)
 
-    found = quick_scores(degraded, asked)
-
-    assert found == quick_scores(desk, asked)  # here the models can, and give the same
-    assert quick_scores(replace(degraded, day=replace(there(desk.day), scores=None)), asked) == found
+    assert quick_scores(unable, asked) is not None  # asks the models again
+    with pytest.raises(TypeError):
+        quick_scores(desk, asked)
 
 
 def test_scores_of_another_bundle_version_or_plan_or_with_a_changed_byte_are_not_used(kept: Kept) -> None:

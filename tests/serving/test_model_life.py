@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from scoring.errors import ContributionsError
 from scoring.scores.pins import read_pin, write_pin
 from serving.app import equip, make_app, put_in_use
+from serving.degraded import Condition
 from serving.desk import Desk
 from serving.opening import open_desk
 from serving.settings import REFUSE, Limits, Settings
@@ -72,7 +74,11 @@ def test_where_the_boosters_cannot_score_and_there_is_no_card_nothing_is_answere
     broken = replace(bundle, documents={})
     broken.__dict__["leaf_tables"] = dict.fromkeys(bundle.leaf_tables, bundle.leaf_tables["ability"])
 
-    answer = client_of(replace(desk, champion=(pin, broken))).post("/v1/score", json={"account_ids": account_ids[:1]})
+    unable = replace(desk, champion=(pin, broken), condition=Condition())
+    with pytest.raises(ContributionsError):
+        unable.probe()  # as a worker does every few seconds
+
+    answer = client_of(unable).post("/v1/score", json={"account_ids": account_ids[:1]})
 
     assert (answer.status_code, answer.json()["code"]) == (500, "contributions_do_not_add_up")
 

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from scoring.errors import ContributionsError
 from scoring.features.builder import build_for
 from scoring.portfolio.reading import read_portfolio
 from scoring.scores.pins import load_champion
 from scoring.scores.scores import score
+from serving.degraded import Condition
 from serving.desk import Desk
 from serving.shapes import ScoreAnswer
 from tests.serving.conftest import AS_OF, Home, client_of, history_of
@@ -113,7 +115,11 @@ def test_contributions_that_do_not_add_up_are_refused(desk: Desk, account_ids: l
     right = bundle.leaf_tables
     broken.__dict__["leaf_tables"] = {"willingness": right["ability"], "ability": right["willingness"]}
 
-    refused = client_of(replace(desk, champion=(pin, broken))).post("/v1/score", json={"account_ids": account_ids[:1]})
+    unable = replace(desk, champion=(pin, broken), condition=Condition())
+    with pytest.raises(ContributionsError):
+        unable.probe()  # as a worker does every few seconds
+
+    refused = client_of(unable).post("/v1/score", json={"account_ids": account_ids[:1]})
 
     assert refused.status_code == 500  # a defect of ours, not of the request
     assert refused.json()["code"] == "contributions_do_not_add_up"
