@@ -264,9 +264,8 @@ def log(event: str, **fields: Any) -> None:
     """One line of JSON: ``event`` is noun.verb."""
     if LOG.isEnabledFor(logging.INFO):
         line = orjson.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields})
-        LOG.handle(
-            LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line.decode(), (), None)
-        )  # info() looks for its caller
+        # as LOG.info(), which would look for its caller on every line
+        LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line.decode(), (), None))
 
 
 def write_log_lines() -> None:

@@ -87,7 +87,7 @@ class Meters:
 
         self.degraded = Gauge(
             "scoring_degraded",
-            "1 while the models cannot score and the scorecard stands in.",
+            "1 while the models cannot score; the scorecard stands in, where there is one.",
             registry=self._registry,
             multiprocess_mode="livemax",
         )
