@@ -25,6 +25,7 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.answers import DECISION_FIELDS, decision_rows
 from serving.archive import archived_tables
 from serving.kept_features import FACTS
+from serving.kept_rows import FACTS as ROWS
 from serving.kept_scores import FACTS as SCORES
 from serving.nightly import CURRENT, PAYMENT_CURVE, PLAN_FILE
 from serving.row_numbers import RowNumbers
@@ -67,8 +68,8 @@ class CurrentPlan:
         Minor units.
     strategy : Strategy
         The one that the plan was made under; decisions between plans follow it.
-    features, scores : mapping
-        What ``plan.json`` states of the features and of the scores that are kept beside it; empty where none are.
+    features, scores, rows : mapping
+        What ``plan.json`` states of the features, of the scores and of the customers' rows that are kept beside it; empty where none are.
     payment_curve : PaymentCurve
         Measured over the plan's accounts; decisions between plans have the same.
     """
@@ -91,6 +92,7 @@ class CurrentPlan:
     strategy: Strategy
     features: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, Any] = field(default_factory=dict)
     payment_curve: PaymentCurve = field(default_factory=flat_curve)
 
     def curve_on(self, as_of: date) -> PaymentCurve:
@@ -198,6 +200,7 @@ def _current(
         strategy=strategy,
         features=summary.get(FACTS, {}),
         scores=summary.get(SCORES, {}),
+        rows=summary.get(ROWS, {}),
         payment_curve=PaymentCurve.of(summary[PAYMENT_CURVE]) if PAYMENT_CURVE in summary else flat_curve(),
     )
 

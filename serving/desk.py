@@ -29,10 +29,11 @@ from scoring.scores.pins import Pin
 from scoring.scores.scores import POSITIONS_READ, Scores
 from serving.contact_policy import Policy
 from serving.current_plan import CurrentPlan
+from serving.customer_rows import CustomerRows
 from serving.deciding import DECISION, Decided, decide_now
 from serving.deciding_stored import decide_stored
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
-from serving.histories import Histories, Judge, Part, inline_histories, stored_histories, unjudged
+from serving.histories import Histories, Judge, Judged, Part, inline_histories, stored_histories
 from serving.kept_scores import KeptScores
 from serving.live_prices import LivePrices, Pricing, plan_prices
 from serving.live_queue import LiveQueues
@@ -59,12 +60,17 @@ class Day:
     """The current plan, its portfolio, the features of every account on its day, and the scores that were kept beside the plan."""
 
     plan: CurrentPlan
-    portfolio: Portfolio
+    rows: CustomerRows
     frame: FeatureFrame
     row_of: Mapping[str, int]
     policy: Policy | ScoringError
     morning: Morning | None = None
     scores: KeptScores | None = None
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """The plan's portfolio."""
+        return self.rows.portfolio
 
     @cached_property
     def read_by_scores(self) -> dict[str, npt.NDArray[Any]]:
@@ -187,7 +193,7 @@ class Desk:
             and asked.as_of in (None, self.day.plan.as_of)
         )
 
-    def histories(self, asked: AccountsRequest, judge: Judge = unjudged) -> Histories:
+    def histories(self, asked: AccountsRequest, judge: Judge | None = None) -> Histories:
         """Features of the accounts asked for, and what is lawful for them where it is judged.
 
         Raises
@@ -200,11 +206,12 @@ class Desk:
             return inline_histories(asked.accounts, asked.as_of, bundle.manifest["currency"], judge)
         day, account_ids = there(self.day), tuple(asked.account_ids or ())
         if asked.as_of not in (None, day.plan.as_of):
-            return stored_histories(day.portfolio, account_ids, asked.as_of, judge)
+            return stored_histories(day.rows, account_ids, asked.as_of, judge)
         rows = [day.row_of.get(account_id, -1) for account_id in account_ids]
         if -1 in rows:
             pick(day.frame, account_ids, _known(day.portfolio, account_ids))  # raises: says which account, and why
-        part = Part(day.frame.take(np.array(rows, dtype=np.int64)), judge(day.portfolio, list(account_ids)))
+        judged = Judged() if judge is None else judge(day.portfolio, list(account_ids))
+        part = Part(day.frame.take(np.array(rows, dtype=np.int64)), judged)
         return Histories(account_ids, (part,), day.portfolio.fingerprint)
 
     def refresh(self) -> None:

@@ -31,6 +31,7 @@ from scoring.portfolio.checking import check
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.customer_rows import CustomerRows
 from serving.wire import AccountHistory, Row, refuse_repeated
 
 
@@ -43,12 +44,7 @@ class Judged:
 
 
 Judge = Callable[[Portfolio, list[str]], Judged]
-"""Says what the contact policy leaves open for some accounts of a portfolio, and what holds them."""
-
-
-def unjudged(portfolio: Portfolio, account_ids: list[str]) -> Judged:
-    """For scores: they do not depend on what is lawful."""
-    return Judged()
+"""Says what the contact policy leaves open for some accounts of a portfolio, and what holds them. Scores need none."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +79,12 @@ class Histories:
 
 
 def stored_histories(
-    portfolio: Portfolio, account_ids: tuple[str, ...], as_of: date, judge: Judge = unjudged
+    rows: CustomerRows, account_ids: tuple[str, ...], as_of: date, judge: Judge | None = None
 ) -> Histories:
     """Stored accounts on any day the portfolio can answer for; safe to call from several threads.
+
+    They are judged over their customers' rows alone: what a query over a whole portfolio leaves behind in the database stays with the
+    worker.
 
     Raises
     ------
@@ -94,32 +93,25 @@ def stored_histories(
     UnknownAccountError, NotEligibleError
         The first account that is not there, or that had no statement by then.
     """
-    own = replace(portfolio, connection=portfolio.connection.cursor())
+    own = replace(rows.portfolio, connection=rows.portfolio.connection.cursor())
     try:
         refuse_as_of(own, as_of)
-        tables = _rows_of(own, account_ids)
     finally:
         own.connection.close()
+    tables = rows.of_all(rows.customers_of(account_ids))
     known = frozenset(tables["accounts"]["account_id"].to_pylist())
-    frame = pick(built_few(tables, as_of), account_ids, known)
-    return Histories(account_ids, (Part(frame, judge(portfolio, list(account_ids))),), portfolio.fingerprint)
+    frame = pick(built_few({name: tables[name] for name in TABLES_READ if name in tables}, as_of), account_ids, known)
+    return Histories(account_ids, (Part(frame, _judged_alone(tables, account_ids, judge)),), rows.portfolio.fingerprint)
 
 
-def _rows_of(portfolio: Portfolio, account_ids: tuple[str, ...]) -> dict[str, pa.Table]:
-    """Of the tables that features read, the rows of some accounts and their customers."""
-    sql = portfolio.connection.sql
-    among = "IN (SELECT unnest($ids))"
-    asked = f"SELECT DISTINCT customer_id FROM accounts WHERE account_id {among}"  # noqa: S608
-    customers = [row[0] for row in sql(asked, params={"ids": list(account_ids)}).fetchall()]
-    tables: dict[str, pa.Table] = {}
-    for name in TABLES_READ:
-        if name in portfolio.observed:
-            key, ids = (
-                ("account_id", account_ids) if contracts()[name].has("account_id") else ("customer_id", customers)
-            )
-            rows = sql(f'SELECT * FROM "{name}" WHERE {key} {among}', params={"ids": list(ids)})  # noqa: S608
-            tables[name] = rows.to_arrow_table()
-    return tables
+def _judged_alone(tables: Mapping[str, pa.Table], account_ids: tuple[str, ...], judge: Judge | None) -> Judged:
+    if judge is None:
+        return Judged()
+    small = portfolio_from_tables(tables)
+    try:
+        return judge(small, list(account_ids))
+    finally:
+        small.connection.close()
 
 
 def built_few(tables: Mapping[str, pa.Table], as_of: date) -> FeatureFrame:
@@ -139,7 +131,9 @@ def built_few(tables: Mapping[str, pa.Table], as_of: date) -> FeatureFrame:
         small.connection.close()
 
 
-def inline_histories(asked: Sequence[AccountHistory], as_of: date, currency: str, judge: Judge = unjudged) -> Histories:
+def inline_histories(
+    asked: Sequence[AccountHistory], as_of: date, currency: str, judge: Judge | None = None
+) -> Histories:
     """Accounts whose event tables came in the request.
 
     Parameters
@@ -222,7 +216,7 @@ def _refuse_strangers(place: int, history: AccountHistory) -> None:
                 )
 
 
-def _one_group(asked: list[AccountHistory], places: list[int], as_of: date, judge: Judge) -> tuple[Part, str]:
+def _one_group(asked: list[AccountHistory], places: list[int], as_of: date, judge: Judge | None) -> tuple[Part, str]:
     """Accounts that came with the same tables, built together; and their fingerprint."""
     try:
         small = portfolio_from_tables(_merged(asked, places))
@@ -232,7 +226,8 @@ def _one_group(asked: list[AccountHistory], places: list[int], as_of: date, judg
         _refuse_ignored(small)
         _refuse_findings(small)
         frame = build_few(small, as_of)
-        return Part(frame, judge(small, frame.positions["account_id"].tolist())), small.fingerprint
+        judged = Judged() if judge is None else judge(small, frame.positions["account_id"].tolist())
+        return Part(frame, judged), small.fingerprint
     finally:
         small.connection.close()
 

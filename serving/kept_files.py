@@ -10,10 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from scoring.portfolio.contracts import contracts
+
 VALUES: Final = "features.npy"
 POSITIONS: Final = "positions.parquet"
 ANSWERS: Final = "answers.npy"
-KEPT: Final = (VALUES, POSITIONS, ANSWERS)
+ROWS_INDEX: Final = "rows_index.arrow"
+ROWS: Final = {name: f"rows_{name}.arrow" for name, contract in contracts().items() if not contract.audit_only}
+"""By table."""
+KEPT: Final = (VALUES, POSITIONS, ANSWERS, ROWS_INDEX, *ROWS.values())
 
 
 def forget_kept(plans: Path, current: str) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +52,8 @@ from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy, archive_tables
 from serving.kept_features import FACTS, keep_features
 from serving.kept_files import forget_kept
+from serving.kept_rows import FACTS as ROWS
+from serving.kept_rows import keep_rows
 from serving.kept_scores import FACTS as SCORES
 from serving.kept_scores import keep_scores
 
@@ -211,7 +214,8 @@ def run_plan(
         )
     progress("queue files")
     told = {**summary, "ledger": _ledger_facts(stored)}
-    _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], everybody_seen)
+    keep = partial(_keep_beside, everybody_seen, scores, portfolio, bundle.bundle_id)
+    _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], keep)
     _point_at(home, shared.run_id, folder, as_of)
     forget_kept(home / "plans", shared.run_id[:16])
     return NightlyRun(shared.run_id, out, summary, stored.already_there)
@@ -334,18 +338,14 @@ def _publish(
     summary: dict[str, Any],
     out: Path,
     kept: Path,
-    seen: FeatureFrame,
+    keep: Callable[[Path], dict[str, Any]],
 ) -> None:
     """Write all files beside their place and rename once; the state folder keeps what the service reads."""
     out.parent.mkdir(parents=True, exist_ok=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
     scratch, own = (Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent)) for place in (out, kept))
     try:
-        kept_beside = {
-            FACTS: keep_features(seen, own),
-            SCORES: keep_scores(scores, summary["bundle"]["id"], own),
-        }
-        _write_files(plan, scores, details, summary | kept_beside, scratch)
+        _write_files(plan, scores, details, summary | keep(own), scratch)
         for name in ("scores.parquet", "decisions.parquet", STRATEGY_FILE, PLAN_FILE):
             shutil.copy2(scratch / name, own / name)
         _swap_in(own, kept)
@@ -353,6 +353,17 @@ def _publish(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _keep_beside(
+    seen: FeatureFrame, scores: Scores, portfolio: Portfolio, bundle_id: str, folder: Path
+) -> dict[str, Any]:
+    """Write what the service would work out itself; what ``plan.json`` states of it."""
+    return {
+        FACTS: keep_features(seen, folder),
+        SCORES: keep_scores(scores, bundle_id, folder),
+        ROWS: keep_rows(portfolio, folder),
+    }
 
 
 def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], place: Path) -> None:

@@ -20,9 +20,11 @@ from scoring.scores.pins import Pin, load_challenger, load_champion
 from serving.archive import archived_bundles, archived_tables
 from serving.contact_policy import policy_of
 from serving.current_plan import read_current_plan, refuse_stale_plan
+from serving.customer_rows import CustomerRows
 from serving.degraded import CANNOT_SCORE, Condition, score_or_card
 from serving.desk import Day, Desk, Loaded, there
 from serving.kept_features import kept_features
+from serving.kept_rows import kept_rows
 from serving.kept_scores import kept_scores
 from serving.morning import morning_of
 from serving.nightly import DUCKDB_MEMORY, refuse_other_currency
@@ -97,7 +99,7 @@ def _open_today(state: State | ScoringError, day: Day | ScoringError) -> Today |
     if isinstance(state, ScoringError) or isinstance(day, ScoringError):
         return None
     plan = day.plan
-    return Today(state, day.portfolio, plan.as_of, plan.run_id, plan.strategy.watched)
+    return Today(state, day.rows, plan.as_of, plan.run_id, plan.strategy.watched)
 
 
 def _open_ledger(settings: Settings) -> Ledger:
@@ -139,7 +141,8 @@ def _open_day(settings: Settings, bundle: Bundle, ledger: Ledger, condition: Con
     if not isinstance(policy, ScoringError):
         morning = morning_of(portfolio, frame, policy, plan.strategy, plan.payment_curve)
     scores = kept_scores(folder, plan.scores, bundle.bundle_id, plan.as_of.isoformat(), len(plan.decisions))
-    return Day(plan, portfolio, frame, RowNumbers(frame.positions["account_id"].array), policy, morning, scores)
+    rows = CustomerRows(portfolio, kept_rows(folder, plan.rows))
+    return Day(plan, rows, frame, RowNumbers(frame.positions["account_id"].array), policy, morning, scores)
 
 
 def _or_refusal(load: Callable[[], Loaded]) -> Loaded | ScoringError:

@@ -26,9 +26,9 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 
-from scoring.portfolio.reading import Portfolio
 from scoring.vocabulary import Channel
 from serving.current_plan import ALL_CHANNELS, CurrentPlan, read_current_plan
+from serving.customer_rows import CustomerRows
 from serving.live_queue import LiveQueues
 from serving.load import free_port, running
 from serving.load_asking import Ask, Measured, ask_for
@@ -120,7 +120,7 @@ def pages(queues: LiveQueues) -> Iterator[tuple[str, Channel | None, str | None]
 
 def asked_in_process(plan: CurrentPlan, state: State, when: str) -> dict[str, str]:
     """Print what each page costs without HTTP, and give the paths that ask for them."""
-    unread = cast(Portfolio, None)  # pages read no portfolio
+    unread = cast(CustomerRows, None)  # pages read no portfolio
     today, asks = Today(state, unread, plan.as_of, plan.run_id), {}
     today.refresh()
     queues = LiveQueues(plan, today)

@@ -24,6 +24,7 @@ from scoring.features.builder import FeatureFrame, pick
 from scoring.features.one_account.known import TABLES_READ
 from scoring.policy import Facts, Operations, Profile, facts_from_portfolio
 from scoring.portfolio.reading import Portfolio, portfolio_from_tables
+from serving.customer_rows import CustomerRows
 from serving.histories import built_few
 from serving.redecided import Redecided
 from serving.remembered import Remembered
@@ -37,7 +38,7 @@ from serving.state.events import (
     last_of_customer,
     redecisions_after,
 )
-from serving.told import held, is_of_person, is_work, known_on, laid_over, laid_over_for_rules, rows_of_customer
+from serving.told import held, is_of_person, is_work, known_on, laid_over, laid_over_for_rules
 
 REMEMBERED: Final = timedelta(days=60)
 """Events told before the plan that may be missing in its portfolio: late feeds are read as far back as this. Standings and consents hold
@@ -64,7 +65,8 @@ class Today:
     Parameters
     ----------
     state : State
-    portfolio : Portfolio
+    rows : CustomerRows
+        Of the plan's portfolio.
     as_of : date
         The plan's day.
     run_id : str
@@ -74,9 +76,9 @@ class Today:
     """
 
     def __init__(
-        self, state: State, portfolio: Portfolio, as_of: date, run_id: str, watched: Collection[str] = ()
+        self, state: State, rows: CustomerRows, as_of: date, run_id: str, watched: Collection[str] = ()
     ) -> None:
-        self._state, self._portfolio, self._as_of, self._run_id = state, portfolio, as_of, run_id
+        self._state, self._rows, self._as_of, self._run_id = state, rows, as_of, run_id
         self._watched = frozenset(watched)
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
         self._lock, self._seen = Lock(), -1
@@ -106,8 +108,9 @@ class Today:
         """Numbers of the events that the plan knew of: rows of its portfolio that were known by its day."""
         if not events:
             return ()
-        end = datetime.combine(self._portfolio.extract_on + timedelta(days=1), time(), tzinfo=UTC)
-        return held(self._portfolio, [k for k in events if k.recorded_at < end and known_on(k) <= self._as_of])
+        portfolio = self._rows.portfolio
+        end = datetime.combine(portfolio.extract_on + timedelta(days=1), time(), tzinfo=UTC)
+        return held(portfolio, [k for k in events if k.recorded_at < end and known_on(k) <= self._as_of])
 
     def _learn(
         self,
@@ -152,15 +155,7 @@ class Today:
         """The customer's other accounts, where an event is about the person and not about one debt."""
         if not is_of_person(told.table, told.row, self._watched):
             return []
-        connection = self._portfolio.connection.cursor()
-        try:
-            found = connection.execute(
-                "SELECT account_id FROM accounts WHERE customer_id = ? AND account_id <> ? ORDER BY account_id",
-                [told.customer_id, told.account_id],
-            ).fetchall()
-            return [str(account_id) for (account_id,) in found]
-        finally:
-            connection.close()
+        return [name for name in self._rows.accounts_of(told.customer_id) if name != told.account_id]
 
     def has_events(self, account_id: str) -> bool:
         """Whether something was told about an account that the plan did not know, or it was decided again."""
@@ -203,7 +198,7 @@ class Today:
         """What is judged of a customer: the accounts with everything told, as a portfolio of their own; close its connection when done."""
         with self._state.reading() as connection:
             told = events_of_customer(connection, customer_id, self._since)
-        return portfolio_from_tables(laid_over_for_rules(rows_of_customer(self._portfolio, customer_id), told))
+        return portfolio_from_tables(laid_over_for_rules(self._rows.of(customer_id), told))
 
     def frame(self, account_id: str, customer_id: str) -> FeatureFrame:
         """Features of an account as it is seen now."""
@@ -213,7 +208,7 @@ class Today:
             found = self._frames.get(key)
             if found is None:
                 told = events_of_customer(connection, customer_id, self._since)
-                tables = laid_over(rows_of_customer(self._portfolio, customer_id, TABLES_READ), told)
+                tables = laid_over(self._rows.of(customer_id, TABLES_READ), told)
                 built = built_few(tables, as_of)
                 found = self._frames.put(key, pick(built, (account_id,), frozenset({account_id})))
         return found
@@ -240,6 +235,6 @@ class Today:
 
     def _read_for_rules(self, customer_id: str, asked: Connection) -> Portfolio:
         """What the contact rules read of a customer; the tables that they do not read are left empty."""
-        rows = rows_of_customer(self._portfolio, customer_id, READ_BY_RULES)
+        rows = self._rows.of(customer_id, READ_BY_RULES)
         told = events_of_customer(asked, customer_id, self._since)
         return portfolio_from_tables({"payments": [], **laid_over_for_rules(rows, told)})

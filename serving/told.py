@@ -76,32 +76,6 @@ def _held_of(connection: Any, contract: TableContract, told: Sequence[Kept]) -> 
     return [int(seq) for (seq,) in connection.execute(asked).fetchall()]
 
 
-def rows_of_customer(portfolio: Portfolio, customer_id: str, names: Collection[str] = ()) -> dict[str, pa.Table]:
-    """The customer's rows of every table that was delivered, or of those that are named."""
-    connection = portfolio.connection.cursor()
-    try:
-        owned = connection.execute("SELECT account_id FROM accounts WHERE customer_id = ?", [customer_id]).fetchall()
-        keys = {"customer_id": [customer_id], "account_id": [account_id for (account_id,) in owned]}
-        found = {}
-        for name in sorted(portfolio.observed):
-            contract = contracts()[name]
-            if contract.audit_only or (names and name not in names):
-                continue
-            key = "customer_id" if contract.has("customer_id") else "account_id"
-            found[name] = _rows_with(connection, name, key, keys[key])
-        return found
-    finally:
-        connection.close()
-
-
-def _rows_with(connection: Any, table: str, key: str, values: Sequence[str]) -> pa.Table:
-    """A table's rows with one of these keys. They are named one by one: DuckDB then leaves out the parts of a file where none can be."""
-    asked = {f"key{place}": value for place, value in enumerate(values)}
-    among = ", ".join(f"${name}" for name in asked) or "NULL"
-    query = f'SELECT * FROM "{table}" WHERE "{key}" IN ({among})'  # noqa: S608 - names of contracts
-    return connection.sql(query, params=asked).to_arrow_table()
-
-
 def laid_over(tables: Mapping[str, pa.Table], told: list[Kept]) -> dict[str, Any]:
     """Tables with events added; a row that is there already is kept, and learns what the event says of its end.
 

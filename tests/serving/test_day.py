@@ -406,7 +406,7 @@ def test_under_a_new_plan_an_account_with_news_stands_in_no_queue_until_it_is_de
     tell(client, payment(account_id, cents=100))
     assert isinstance(desk.day, Day)
     plan = replace(desk.plan(), run_id="f" * 64)
-    today = Today(desk.needed_state(), desk.day.portfolio, plan.as_of, plan.run_id)
+    today = Today(desk.needed_state(), desk.day.rows, plan.as_of, plan.run_id)
     new = replace(desk, day=replace(desk.day, plan=plan), today=today)
 
     def shown() -> dict[str, str]:

@@ -13,6 +13,7 @@ from scoring.decisions.account_events import account_events, open_standings
 from scoring.features.one_account.few import build_few
 from scoring.policy.portfolio_facts import PERSON_FLAGS
 from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
+from serving.customer_rows import CustomerRows
 from serving.state.database import State
 from serving.state.events import Told, keep_event
 from serving.today import Today
@@ -25,7 +26,7 @@ DEAD = {"account_id": "A1", "kind": "deceased", "from_at": "2025-01-03T00:00:00Z
 def today(tmp_path: Path) -> Iterator[Today]:
     state, portfolio = State(str(tmp_path / "state.db")), portfolio_from_tables(SMALLEST)
     keep_event(state, Told("k", "standings", "A1", "C1", NOW, DEAD), NOW)
-    made = Today(state, portfolio, AS_OF, "run")
+    made = Today(state, CustomerRows(portfolio), AS_OF, "run")
     made.refresh()
     yield made
     state.close()

@@ -1,0 +1,156 @@
+"""Rows that the nightly run kept are those that SQL cuts out of the portfolio, and nothing else is ever read in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoring.portfolio.contracts import contracts
+from scoring.portfolio.inline import inline_table
+from scoring.portfolio.reading import SMALLEST, Portfolio, portfolio_from_tables, read_portfolio
+from serving.current_plan import read_current_plan
+from serving.customer_rows import FEW, CustomerRows
+from serving.desk import Desk, there
+from serving.kept_files import ROWS, ROWS_INDEX, forget_kept
+from serving.kept_rows import KeptRows, keep_rows, kept_rows
+from serving.nightly import PLAN_FILE
+from serving.opening import open_desk
+from serving.wire import AccountsRequest
+from tests.serving.conftest import AS_OF, Home
+
+Kept = tuple[Path, Mapping[str, Any]]
+
+
+@pytest.fixture
+def kept(home: Home, tmp_path: Path) -> Kept:
+    """A copy of the plan's folder, and what the plan states of its rows."""
+    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
+    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home).rows
+
+
+@pytest.fixture(scope="module")
+def portfolio(home: Home) -> Portfolio:
+    return read_portfolio(home.portfolio, threads=1)
+
+
+@pytest.fixture(scope="module")
+def without(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same service where nothing was kept."""
+    own = replace(home.settings, home=copytree(home.untouched, tmp_path_factory.mktemp("own") / "home"))
+    forget_kept(own.home / "plans", "a newer one")
+    desk = open_desk(own)
+    assert desk.is_ready() and there(desk.day).rows.kept is None
+    yield desk
+    desk.close()
+
+
+def customers(portfolio: Portfolio) -> list[str]:
+    return [name for (name,) in portfolio.connection.execute("SELECT DISTINCT customer_id FROM accounts").fetchall()]
+
+
+def test_the_rows_of_every_customer_are_those_of_sql_in_their_order(kept: Kept, portfolio: Portfolio) -> None:
+    rows, by_sql = kept_rows(*kept), CustomerRows(portfolio)
+    everybody = customers(portfolio)
+
+    assert rows is not None and len(everybody) > 100
+    for customer_id in everybody:
+        assert rows.of(customer_id) == by_sql.of(customer_id)
+    assert list(rows.of(everybody[0])) == sorted(portfolio.observed - {"protected"})
+    assert rows.of(everybody[0], ("payments",)) == by_sql.of(everybody[0], ("payments",))
+
+
+def test_a_stranger_has_no_rows(kept: Kept, portfolio: Portfolio) -> None:
+    rows = kept_rows(*kept)
+
+    assert rows is not None
+    for stranger in ("", "nobody", "\U0010ffff"):
+        assert rows.of(stranger) == CustomerRows(portfolio).of(stranger)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(
+    owners=st.lists(st.sampled_from(["", "C1", "C10", "C2", "c", "é", "\U0001f600"]), min_size=1, max_size=12),
+    data=st.data(),
+)
+def test_customers_of_any_name_and_any_number_of_rows_are_told_apart(
+    owners: list[str], data: st.DataObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the rows of one customer go on over several pages."""
+    accounts = [{**SMALLEST["accounts"][0], "account_id": f"A{n}", "customer_id": one} for n, one in enumerate(owners)]
+    paid = data.draw(st.lists(st.sampled_from([one["account_id"] for one in accounts]), max_size=40))
+    payments = [{**SMALLEST["payments"][0], "payment_id": f"P{n}", "account_id": one} for n, one in enumerate(paid)]
+    whole = portfolio_from_tables({**SMALLEST, "accounts": accounts, "payments": payments})
+    monkeypatch.setattr("serving.kept_rows.PAGE_ROWS", data.draw(st.integers(1, 5)))
+
+    rows = kept_rows(tmp_path, keep_rows(whole, tmp_path))
+
+    assert rows is not None
+    for customer_id in {*owners, "C", "C3"}:
+        assert rows.of(customer_id) == CustomerRows(whole).of(customer_id)
+    whole.connection.close()
+
+
+@pytest.mark.parametrize("name", [ROWS_INDEX, ROWS["payments"]])
+def test_a_changed_byte_makes_them_unusable(kept: Kept, name: str) -> None:
+    content = bytearray((kept[0] / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (kept[0] / name).write_bytes(content)
+
+    assert kept_rows(*kept) is None
+
+
+def test_rows_of_another_version_or_of_an_older_plan_are_asked_of_the_portfolio(kept: Kept) -> None:
+    folder, facts = kept
+
+    assert kept_rows(folder, {**facts, "version": "0"}) is None
+    assert kept_rows(folder, {}) is None
+    (folder / ROWS["payments"]).unlink()
+    assert kept_rows(folder, facts) is None
+
+
+def test_who_reads_an_older_plan_goes_on_when_its_files_are_removed(kept: Kept, portfolio: Portfolio) -> None:
+    rows, someone = kept_rows(*kept), customers(portfolio)[0]
+    for name in (ROWS_INDEX, *ROWS.values()):
+        (kept[0] / name).unlink(missing_ok=True)
+
+    assert isinstance(rows, KeptRows) and rows.of(someone) == CustomerRows(portfolio).of(someone)
+
+
+def test_several_customers_have_the_rows_that_sql_gives_them(desk: Desk, without: Desk) -> None:
+    everybody = customers(there(desk.day).portfolio)
+    for some in (everybody[:7], everybody[: FEW + 5]):
+        kept, by_sql = (there(one.day).rows.of_all(some) for one in (desk, without))
+        for name, table in by_sql.items():
+            order = [(key, "ascending") for key in contracts()[name].key]
+            assert kept[name].sort_by(order) == table.sort_by(order)
+
+
+def test_an_account_on_another_day_is_scored_and_judged_alike(desk: Desk, without: Desk) -> None:
+    account_ids = tuple(desk.plan().decisions["account_id"][:20])
+    asked = AccountsRequest(account_ids=list(account_ids), as_of=date.fromordinal(AS_OF.toordinal() - 1))
+
+    seen = []
+    for one in (desk, without):
+        policy = there(there(one.day).policy)
+        found = one.histories(asked, lambda small, ids, policy=policy: policy.judge(small, ids, as_of=asked.as_of))
+        seen.append((found.frame.values.tobytes(), repr(found.parts[0].judged.lawful), found.fingerprint))
+        whole = policy.judge(there(one.day).portfolio, list(account_ids), as_of=asked.as_of)
+        assert repr(whole.lawful) == seen[-1][1]
+    assert seen[0] == seen[1]
+
+
+def test_tables_without_rows_are_kept_too(tmp_path: Path) -> None:
+    whole = portfolio_from_tables({**SMALLEST, "contacts": inline_table(contracts()["contacts"], [])})
+
+    rows = kept_rows(tmp_path, keep_rows(whole, tmp_path))
+
+    assert rows is not None and rows.of("C1") == CustomerRows(whole).of("C1") and not len(rows.of("C1")["contacts"])
+    whole.connection.close()
