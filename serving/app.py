@@ -77,7 +77,15 @@ def make_app() -> FastAPI:
         {("POST", route.path): route for route in app.routes if isinstance(route, APIRoute) and route.path in DIRECT}
     )
     app.openapi = described(app)  # type: ignore[method-assign]
+    app.middleware_stack = _edge_of(app.build_middleware_stack())
     return app
+
+
+def _edge_of(stack: Any) -> Edge:
+    """The edge, without the layers that a framework puts around it: it lets nothing through that they would handle."""
+    while not isinstance(stack, Edge):
+        stack = stack.app
+    return stack
 
 
 def equip(
@@ -174,18 +182,18 @@ def _add_questions(app: FastAPI) -> None:
         responses=answers(shapes.ScoreAnswer),
     )
     async def score(request: Request) -> Response:
-        asked, desk = await _asked(request), desk_of(request)
+        desk, state = desk_of(request), request.app.state
+        asked = await _asked(request, desk)
         if asked.account_ids is not None:
             await refreshed(request)
-        now, meters = request.app.state.clock(), request.app.state.meters
-        is_small = _is_small(desk, asked)
-        found = quick_scores(desk, asked) if is_small else None
+        now, is_short = state.clock(), _is_short(asked)
+        found = quick_scores(desk, asked) if is_short else None
         if found is not None:
-            content = _score(desk, asked, now, meters, found)
+            content = _score(desk, asked, now, state.meters, found)
         else:
-            slowly = _score if is_small else _score_many
-            content = await threads_of(request).run(slowly, desk, asked, now, meters)
-        request.app.state.shadow.scored(desk, asked, content)
+            slowly = _score if is_short else _score_many
+            content = await state.threads.run(slowly, desk, asked, now, state.meters)
+        state.shadow.scored(desk, asked, content)
         return Response(content, media_type="application/json")
 
     @app.post(
@@ -196,7 +204,8 @@ def _add_questions(app: FastAPI) -> None:
         responses=answers(shapes.DecisionsAnswer),
     )
     async def decisions(request: Request) -> Response:
-        asked, desk, key = await _asked(request), desk_of(request), key_of(request)
+        desk = desk_of(request)
+        asked, key = await _asked(request, desk), key_of(request)
         now, meters = request.app.state.clock(), request.app.state.meters
 
         def done() -> bytes:
@@ -226,11 +235,9 @@ def _add_questions(app: FastAPI) -> None:
         return _json({**told, "rows": rows, "next_cursor": cursor})
 
 
-def _is_small(desk: Desk, asked: wire.AccountsRequest) -> bool:
+def _is_short(asked: wire.AccountsRequest) -> bool:
     """Whether a question is answered on the event loop where it can be: a worker thread would cost more than it frees."""
-    if asked.account_ids is None:
-        return has_few_rows(asked)
-    return desk.is_quick(asked) and len(asked.account_ids) <= FEW and not desk.changed(asked)
+    return has_few_rows(asked) if asked.account_ids is None else len(asked.account_ids) <= FEW
 
 
 def _score_many(desk: Desk, asked: wire.AccountsRequest, now: datetime, meters: Meters) -> bytes:
@@ -277,17 +284,16 @@ def _flags(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> dict[str, 
     return {"is_stale": asked.account_ids is not None and desk.is_stale(now)}
 
 
-async def _asked(request: Request) -> wire.AccountsRequest:
+async def _asked(request: Request, desk: Desk) -> wire.AccountsRequest:
     """The accounts a request asks for, read within the limit of the body's size."""
-    desk_of(request).bundle()
+    desk.bundle()
     body = await json_body(request)
     is_small = len(body) < LARGE
     asked = wire.parse_accounts(body) if is_small else await threads_of(request).run(wire.parse_accounts, body)
-    request.scope["n_accounts"] = len(asked.named())
-    limits = desk_of(request).limits
-    refuse_long("accounts", len(asked.named()), limits.accounts)
+    request.scope["n_accounts"] = n_accounts = len(asked.named())
+    refuse_long("accounts", n_accounts, desk.limits.accounts)
     for place, history in enumerate(asked.accounts or ()):
-        refuse_long(f"accounts.{place}", sum(map(len, history.tables().values())), limits.rows)
+        refuse_long(f"accounts.{place}", sum(map(len, history.tables().values())), desk.limits.rows)
     return asked
 
 

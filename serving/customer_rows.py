@@ -37,7 +37,7 @@ class CustomerRows:
 
     def of_all(self, customer_ids: Sequence[str]) -> dict[str, pa.Table]:
         """The rows of several customers, of every table that was delivered."""
-        if self.kept is None or len(customer_ids) > FEW:
+        if self.kept is None or not 0 < len(customer_ids) <= FEW:
             return self._by_sql(customer_ids)
         each = [self.kept.of(customer_id) for customer_id in customer_ids]
         return {name: pa.concat_tables([one[name] for one in each]) for name in each[0]}

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
+from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final
-from uuid import uuid4
 
 import orjson
 from fastapi import Request
@@ -217,7 +217,7 @@ def _without_port(host: str) -> str:
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return given if _REQUEST_ID.fullmatch(given) else token_hex(16)
 
 
 def _defect(request_id: str) -> dict[str, Any]:

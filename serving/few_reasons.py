@@ -52,7 +52,14 @@ def few_reasons(parts: Floats, values: npt.NDArray[np.float32]) -> list[list[dic
         told.values.tolist(),
         strict=True,
     )
-    return [[told_reason(*reason) for is_told, *reason in zip(*row, strict=True) if is_told] for row in each]
+    return [
+        [
+            told_reason(size, feature, shortest(value))
+            for is_told, size, feature, value in zip(*row, strict=True)
+            if is_told
+        ]
+        for row in each
+    ]
 
 
 class Strongest(NamedTuple):
@@ -82,8 +89,8 @@ def strongest_groups(parts: Floats, values: npt.NDArray[np.float32]) -> Stronges
     return Strongest(is_told, by_group[rows, order], features, values[rows, features])
 
 
-def told_reason(contribution: float, feature: int, value: float) -> dict[str, Any]:
-    """A reason as it is answered.
+def told_reason(contribution: float, feature: int, value: float | None) -> dict[str, Any]:
+    """A reason as it is answered; the value as `shortest` gives it.
 
     >>> told_reason(-0.5, 0, 3.0)
     {'contribution': -0.5, 'feature': 'dpd', 'group': 'length_of_arrears', 'value': 3.0}
@@ -92,7 +99,7 @@ def told_reason(contribution: float, feature: int, value: float) -> dict[str, An
         "contribution": contribution,
         "feature": FEATURE_NAMES[feature],
         "group": _GROUP_NAMES[feature],
-        "value": shortest(value),
+        "value": value,
     }
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import scoring
-from scoring.ledger.decision_record import MOST_REASONS
+from scoring.ledger.decision_record import MOST_REASONS, features_as_stored
 from scoring.scores.bundle import EXPLAINED
 from scoring.scores.scores import Scores
 from serving.few_reasons import Strongest, strongest_groups, told_reason
@@ -26,12 +26,13 @@ FACTS: Final = "answers"
 """Where ``plan.json`` states them."""
 SHARED: Final = ("account_id", "as_of")
 """Columns that are not kept: who asks knows them."""
-_REASON: Final = np.dtype([("contribution", "f8"), ("feature", "i2"), ("value", "f4")])
+_REASON: Final = np.dtype([("contribution", "f8"), ("feature", "i2"), ("value", "f8")])
 _NONE: Final = -1
 """In the place of a feature: no further reason."""
 _EXPLANATION: Final = np.dtype(
     [("margin", "f8"), ("expected_margin", "f8"), *((f"reason_{k}", _REASON) for k in range(MOST_REASONS))]
 )
+_EXPLAINED: Final = np.dtype([(name, _EXPLANATION) for name in EXPLAINED])
 
 
 def keep_scores(scores: Scores, bundle_id: str, folder: Path) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def keep_scores(scores: Scores, bundle_id: str, folder: Path) -> dict[str, Any]:
         return {}
     columns, words = _numbers(scores.table.drop(columns=list(SHARED)))
     kinds = [(name, column.dtype) for name, column in columns.items()]
-    rows = np.zeros(len(scores.table), dtype=[*kinds, ("explained", [(name, _EXPLANATION) for name in EXPLAINED])])
+    rows = np.zeros(len(scores.table), dtype=[*kinds, ("explained", _EXPLAINED)])
     for name, column in columns.items():
         rows[name] = column
     for name in EXPLAINED:
@@ -76,9 +77,10 @@ def _numbers(table: pd.DataFrame) -> tuple[dict[str, npt.NDArray[Any]], dict[str
 
 def _fill(into: npt.NDArray[Any], told: Strongest) -> None:
     """Write reasons into their places of the records."""
+    values = features_as_stored(told.values).values.to_numpy(zero_copy_only=False).reshape(told.values.shape)
     for k in range(told.features.shape[1]):
         place = into[f"reason_{k}"]
-        place["contribution"], place["value"] = told.contributions[:, k], told.values[:, k]
+        place["contribution"], place["value"] = told.contributions[:, k], values[:, k]
         place["feature"] = np.where(told.is_told[:, k], told.features[:, k], _NONE)
 
 
@@ -121,7 +123,11 @@ class KeptScores:
 
 def _explanation(one: tuple[Any, ...]) -> dict[str, Any]:
     margin, expected_margin, *reasons = one
-    told = [told_reason(*reason) for reason in reasons if reason[1] != _NONE]
+    told = [
+        told_reason(size, feature, value if value == value else None)
+        for size, feature, value in reasons
+        if feature != _NONE
+    ]
     return {"margin": margin, "expected_margin": expected_margin, "reasons": told}
 
 
@@ -153,7 +159,8 @@ def kept_scores(
         if not is_ours or facts[ANSWERS] != sha256_of(folder / ANSWERS):
             return None
         rows = np.asarray(np.load(folder / ANSWERS, mmap_mode="r", allow_pickle=False))
-        return KeptScores(rows, facts["words"], as_of) if len(rows) == n_accounts else None
+        fits = len(rows) == n_accounts and rows.dtype["explained"] == _EXPLAINED
+        return KeptScores(rows, facts["words"], as_of) if fits else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

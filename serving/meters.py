@@ -65,6 +65,7 @@ class Meters:
             buckets=_TENTHS,
             registry=self._registry,
         )
+        self._watched = {name: self.scores.labels(name) for name in SCORES_WATCHED}
         self.reference = Gauge(
             "scoring_score_reference",
             "Share of the bundle's reference population up to a score.",
@@ -127,8 +128,7 @@ class Meters:
 
     def scored(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Count scores by tenth."""
-        for name in SCORES_WATCHED:
-            watched = self.scores.labels(name)
+        for name, watched in self._watched.items():
             for row in rows:
                 watched.observe(row[name])
 
