@@ -82,7 +82,8 @@ def make_app() -> FastAPI:
 
 
 def _edge_of(stack: Any) -> Edge:
-    """The edge, without the layers that a framework puts around it: it lets nothing through that they would handle."""
+    """The edge as the outermost layer: of what FastAPI puts around it nothing is used (its own limit on bodies, its telemetry), and an
+    error is answered before it would come there."""
     while not isinstance(stack, Edge):
         stack = stack.app
     return stack
@@ -182,10 +183,8 @@ def _add_questions(app: FastAPI) -> None:
         responses=answers(shapes.ScoreAnswer),
     )
     async def score(request: Request) -> Response:
-        desk, state = desk_of(request), request.app.state
-        asked = await _asked(request, desk)
-        if asked.account_ids is not None:
-            await refreshed(request)
+        asked, state = await _asked(request), request.app.state
+        desk = desk_of(request) if asked.account_ids is None else await refreshed(request)
         now, is_short = state.clock(), _is_short(asked)
         found = quick_scores(desk, asked) if is_short else None
         if found is not None:
@@ -204,8 +203,7 @@ def _add_questions(app: FastAPI) -> None:
         responses=answers(shapes.DecisionsAnswer),
     )
     async def decisions(request: Request) -> Response:
-        desk = desk_of(request)
-        asked, key = await _asked(request, desk), key_of(request)
+        asked, desk, key = await _asked(request), desk_of(request), key_of(request)
         now, meters = request.app.state.clock(), request.app.state.meters
 
         def done() -> bytes:
@@ -284,8 +282,9 @@ def _flags(desk: Desk, asked: wire.AccountsRequest, now: datetime) -> dict[str, 
     return {"is_stale": asked.account_ids is not None and desk.is_stale(now)}
 
 
-async def _asked(request: Request, desk: Desk) -> wire.AccountsRequest:
-    """The accounts a request asks for, read within the limit of the body's size."""
+async def _asked(request: Request) -> wire.AccountsRequest:
+    """The accounts a request asks for, read within the limit of the body's size; another desk may be in use once it has come."""
+    desk = desk_of(request)
     desk.bundle()
     body = await json_body(request)
     is_small = len(body) < LARGE

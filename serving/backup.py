@@ -2,9 +2,9 @@
 
 Whatever is referred to is written before what refers to it, so everything is copied the other way round, and every copy holds all that
 the one before it needs: the pointers first (which plan is current, which bundles and strategy are pinned), then the ledger, the subjects'
-keys, the state, and last the files that never change once written (bundles, plans, policies, tables). Left out: a plan's kept features,
-which a worker builds again, the private key that signs anchors, which belongs elsewhere, and the MLflow store, which serving does not
-need. Databases in PostgreSQL are copied by its own tools (`serving/operating.md`).
+keys, the state, and last the files that never change once written (bundles, plans, policies, tables). Left out: what the nightly run
+keeps beside a plan for the workers, which work it out themselves, the private key that signs anchors, which belongs elsewhere, and the
+MLflow store, which serving does not need. Databases in PostgreSQL are copied by its own tools (`serving/operating.md`).
 """
 
 from __future__ import annotations

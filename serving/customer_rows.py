@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -22,40 +22,31 @@ class CustomerRows:
     --------
     >>> from scoring.portfolio.reading import SMALLEST, portfolio_from_tables
     >>> rows = CustomerRows(portfolio_from_tables(SMALLEST))
-    >>> {name: len(table) for name, table in rows.of("C1").items()}, rows.accounts_of("C1"), rows.customers_of(["A1", "A2"])
+    >>> {name: len(table) for name, table in rows.of(["C1"]).items()}, rows.accounts_of("C1"), rows.customers_of(["A1", "A2"])
     ({'accounts': 1, 'payments': 1, 'statements': 1}, ['A1'], ['C1'])
     """
 
     portfolio: Portfolio
     kept: KeptRows | None = None
 
-    def of(self, customer_id: str, names: Collection[str] = ()) -> dict[str, pa.Table]:
-        """The customer's rows of every table that was delivered, or of those that are named."""
-        if self.kept is not None:
-            return self.kept.of(customer_id, names)
-        return self._by_sql([customer_id], names)
-
-    def of_all(self, customer_ids: Sequence[str]) -> dict[str, pa.Table]:
-        """The rows of several customers, of every table that was delivered."""
-        if self.kept is None or not 0 < len(customer_ids) <= FEW:
-            return self._by_sql(customer_ids)
-        each = [self.kept.of(customer_id) for customer_id in customer_ids]
-        return {name: pa.concat_tables([one[name] for one in each]) for name in each[0]}
+    def of(self, customer_ids: Sequence[str], names: Collection[str] = ()) -> dict[str, pa.Table]:
+        """The customers' rows of every table that was delivered, or of those that are named; of each in the portfolio's order."""
+        if self.kept is not None and len(customer_ids) <= FEW:
+            with suppress(OSError, pa.ArrowException):  # a file cut short under us: the portfolio has the same rows
+                return self.kept.of(customer_ids, names)
+        return self._by_sql(customer_ids, names)
 
     def accounts_of(self, customer_id: str) -> list[str]:
         """The accounts of a customer, in order."""
-        if self.kept is not None:
-            return sorted(self.kept.of(customer_id, ("accounts",))["accounts"]["account_id"].to_pylist())
-        with self._asking() as connection:
-            return _texts(connection, "SELECT account_id FROM accounts WHERE customer_id = ? ORDER BY 1", [customer_id])
+        return sorted(self.of([customer_id], ("accounts",))["accounts"]["account_id"].to_pylist())
 
     def customers_of(self, account_ids: Sequence[str]) -> list[str]:
         """The customers of those accounts that are there, each once, in order."""
-        asked = "SELECT DISTINCT customer_id FROM accounts WHERE account_id IN (SELECT unnest(?)) ORDER BY 1"
+        asked = "SELECT DISTINCT customer_id FROM accounts WHERE account_id IN (SELECT unnest(?)) AND customer_id IS NOT NULL ORDER BY 1"
         with self._asking() as connection:
             return _texts(connection, asked, [list(account_ids)])
 
-    def _by_sql(self, customer_ids: Sequence[str], names: Collection[str] = ()) -> dict[str, pa.Table]:
+    def _by_sql(self, customer_ids: Sequence[str], names: Collection[str]) -> dict[str, pa.Table]:
         with self._asking() as connection:
             owned = "SELECT account_id FROM accounts WHERE customer_id IN (SELECT unnest(?))"
             keys = {"customer_id": list(customer_ids), "account_id": _texts(connection, owned, [list(customer_ids)])}
@@ -75,8 +66,8 @@ class CustomerRows:
             connection.close()
 
 
-FEW = 100
-"""Customers that are read one by one; more are asked for together."""
+FEW: Final = 100
+"""More customers than this are asked for by SQL: the kept files would be read nearly whole."""
 
 
 def _texts(connection: Any, query: str, given: Sequence[Any]) -> list[str]:

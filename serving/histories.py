@@ -98,7 +98,7 @@ def stored_histories(
         refuse_as_of(own, as_of)
     finally:
         own.connection.close()
-    tables = rows.of_all(rows.customers_of(account_ids))
+    tables = rows.of(rows.customers_of(account_ids), TABLES_READ if judge is None else ())
     known = frozenset(tables["accounts"]["account_id"].to_pylist())
     frame = pick(built_few({name: tables[name] for name in TABLES_READ if name in tables}, as_of), account_ids, known)
     return Histories(account_ids, (Part(frame, _judged_alone(tables, account_ids, judge)),), rows.portfolio.fingerprint)

@@ -18,8 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 import scoring
 from scoring.decisions.account_events import account_events
@@ -214,7 +216,7 @@ def run_plan(
         )
     progress("queue files")
     told = {**summary, "ledger": _ledger_facts(stored)}
-    keep = partial(_keep_beside, everybody_seen, scores, portfolio, bundle.bundle_id)
+    keep = partial(_keep_beside, everybody_seen, scores, portfolio, bundle.bundle_id, progress)
     _publish(plan, scores, details, told, out, home / "plans" / shared.run_id[:16], keep)
     _point_at(home, shared.run_id, folder, as_of)
     forget_kept(home / "plans", shared.run_id[:16])
@@ -356,14 +358,22 @@ def _publish(
 
 
 def _keep_beside(
-    seen: FeatureFrame, scores: Scores, portfolio: Portfolio, bundle_id: str, folder: Path
+    seen: FeatureFrame,
+    scores: Scores,
+    portfolio: Portfolio,
+    bundle_id: str,
+    progress: Callable[[str], None],
+    folder: Path,
 ) -> dict[str, Any]:
     """Write what the service would work out itself; what ``plan.json`` states of it."""
-    return {
-        FACTS: keep_features(seen, folder),
-        SCORES: keep_scores(scores, bundle_id, folder),
-        ROWS: keep_rows(portfolio, folder),
-    }
+    try:
+        rows = keep_rows(portfolio, folder)
+    except (duckdb.Error, OSError, pa.ArrowException) as error:
+        progress(
+            f"rows of customers could not be kept ({type(error).__name__}): the service will ask the portfolio for them"
+        )
+        rows = {}
+    return {FACTS: keep_features(seen, folder), SCORES: keep_scores(scores, bundle_id, folder), ROWS: rows}
 
 
 def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], place: Path) -> None:

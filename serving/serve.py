@@ -61,9 +61,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "SCORING_WORKERS": str(settings.workers),
         "BENTOML_HOME": str(home / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "True",
-        "MALLOC_ARENA_MAX": "1",  # as `serving.lean` sets it, before there are other threads
     }
-    return {**os.environ, **own, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    arenas = {"MALLOC_ARENA_MAX": "1"}  # as `serving.lean` sets it, before there are other threads
+    return {**arenas, **os.environ, **own, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def refuse_open_host(host: str, *, has_keys: bool = False) -> None:

@@ -198,7 +198,7 @@ class Today:
         """What is judged of a customer: the accounts with everything told, as a portfolio of their own; close its connection when done."""
         with self._state.reading() as connection:
             told = events_of_customer(connection, customer_id, self._since)
-        return portfolio_from_tables(laid_over_for_rules(self._rows.of(customer_id), told))
+        return portfolio_from_tables(laid_over_for_rules(self._rows.of([customer_id]), told))
 
     def frame(self, account_id: str, customer_id: str) -> FeatureFrame:
         """Features of an account as it is seen now."""
@@ -208,7 +208,7 @@ class Today:
             found = self._frames.get(key)
             if found is None:
                 told = events_of_customer(connection, customer_id, self._since)
-                tables = laid_over(self._rows.of(customer_id, TABLES_READ), told)
+                tables = laid_over(self._rows.of([customer_id], TABLES_READ), told)
                 built = built_few(tables, as_of)
                 found = self._frames.put(key, pick(built, (account_id,), frozenset({account_id})))
         return found
@@ -235,6 +235,6 @@ class Today:
 
     def _read_for_rules(self, customer_id: str, asked: Connection) -> Portfolio:
         """What the contact rules read of a customer; the tables that they do not read are left empty."""
-        rows = self._rows.of(customer_id, READ_BY_RULES)
+        rows = self._rows.of([customer_id], READ_BY_RULES)
         told = events_of_customer(asked, customer_id, self._since)
         return portfolio_from_tables({"payments": [], **laid_over_for_rules(rows, told)})

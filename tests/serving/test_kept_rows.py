@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import date
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from shutil import copytree
@@ -25,10 +26,10 @@ from serving.customer_rows import FEW, CustomerRows
 from serving.desk import Desk, there
 from serving.kept_files import ROWS, ROWS_INDEX, forget_kept
 from serving.kept_rows import KeptRows, keep_rows, kept_rows
-from serving.nightly import PLAN_FILE
+from serving.nightly import PLAN_FILE, run_plan
 from serving.opening import open_desk
 from serving.wire import AccountsRequest
-from tests.serving.conftest import AS_OF, Home, client_of
+from tests.serving.conftest import AS_OF, RECORDED_AT, Home, client_of
 
 Kept = tuple[Path, Mapping[str, Any]]
 
@@ -66,9 +67,9 @@ def test_the_rows_of_every_customer_are_those_of_sql_in_their_order(kept: Kept, 
 
     assert rows is not None and len(everybody) > 100
     for customer_id in everybody:
-        assert rows.of(customer_id) == by_sql.of(customer_id)
-    assert list(rows.of(everybody[0])) == sorted(portfolio.observed - {"protected"})
-    assert rows.of(everybody[0], ("payments",)) == by_sql.of(everybody[0], ("payments",))
+        assert rows.of([customer_id]) == by_sql.of([customer_id])
+    assert list(rows.of([everybody[0]])) == sorted(portfolio.observed - {"protected"})
+    assert rows.of([everybody[0]], ("payments",)) == by_sql.of([everybody[0]], ("payments",))
 
 
 def test_a_stranger_has_no_rows(kept: Kept, portfolio: Portfolio) -> None:
@@ -76,7 +77,7 @@ def test_a_stranger_has_no_rows(kept: Kept, portfolio: Portfolio) -> None:
 
     assert rows is not None
     for stranger in ("", "nobody", "\U0010ffff"):
-        assert rows.of(stranger) == CustomerRows(portfolio).of(stranger)
+        assert rows.of([stranger]) == CustomerRows(portfolio).of([stranger])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -98,7 +99,7 @@ def test_customers_of_any_name_and_any_number_of_rows_are_told_apart(
 
     assert rows is not None
     for customer_id in {*owners, "C", "C3"}:
-        assert rows.of(customer_id) == CustomerRows(whole).of(customer_id)
+        assert rows.of([customer_id]) == CustomerRows(whole).of([customer_id])
     whole.connection.close()
 
 
@@ -125,13 +126,41 @@ def test_who_reads_an_older_plan_goes_on_when_its_files_are_removed(kept: Kept, 
     for name in (ROWS_INDEX, *ROWS.values()):
         (kept[0] / name).unlink(missing_ok=True)
 
-    assert isinstance(rows, KeptRows) and rows.of(someone) == CustomerRows(portfolio).of(someone)
+    assert isinstance(rows, KeptRows) and rows.of([someone]) == CustomerRows(portfolio).of([someone])
+
+
+def test_a_file_that_is_cut_short_under_a_worker_is_not_missed(kept: Kept, portfolio: Portfolio) -> None:
+    rows, everybody = CustomerRows(portfolio, kept_rows(*kept)), customers(portfolio)
+    with (kept[0] / ROWS["payments"]).open("r+b") as file:
+        file.truncate(500)
+
+    assert [rows.of([one]) for one in everybody[:9]] == [CustomerRows(portfolio).of([one]) for one in everybody[:9]]
+
+
+def test_a_plan_is_made_also_where_the_rows_cannot_be_kept(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, told = replace(home.settings, home=copytree(home.untouched, tmp_path / "home")), list[str]()
+
+    def full(*_: Any) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("serving.nightly.keep_rows", full)
+    run_plan(
+        home.portfolio, as_of=AS_OF, out=tmp_path / "out", home=own.home, recorded_at=RECORDED_AT, threads=1,
+        progress=told.append,
+    )  # fmt: skip
+
+    desk = open_desk(own)
+    assert desk.is_ready() and there(desk.day).rows.kept is None
+    assert "rows of customers could not be kept (OSError): the service will ask the portfolio for them" in told
+    desk.close()
 
 
 def test_several_customers_have_the_rows_that_sql_gives_them(desk: Desk, without: Desk) -> None:
     everybody = customers(there(desk.day).portfolio)
     for some in (everybody[:7], everybody[: FEW + 5]):
-        kept, by_sql = (there(one.day).rows.of_all(some) for one in (desk, without))
+        kept, by_sql = (there(one.day).rows.of(some) for one in (desk, without))
         for name, table in by_sql.items():
             order = [(key, "ascending") for key in contracts()[name].key]
             assert kept[name].sort_by(order) == table.sort_by(order)
@@ -180,5 +209,7 @@ def test_tables_without_rows_are_kept_too(tmp_path: Path) -> None:
 
     rows = kept_rows(tmp_path, keep_rows(whole, tmp_path))
 
-    assert rows is not None and rows.of("C1") == CustomerRows(whole).of("C1") and not len(rows.of("C1")["contacts"])
+    assert (
+        rows is not None and rows.of(["C1"]) == CustomerRows(whole).of(["C1"]) and not len(rows.of(["C1"])["contacts"])
+    )
     whole.connection.close()

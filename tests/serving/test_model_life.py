@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import anyio
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -81,6 +84,31 @@ def test_where_the_boosters_cannot_score_and_there_is_no_card_nothing_is_answere
     answer = client_of(unable).post("/v1/score", json={"account_ids": account_ids[:1]})
 
     assert (answer.status_code, answer.json()["code"]) == (500, "contributions_do_not_add_up")
+
+
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/decisions"])
+def test_a_body_that_comes_slowly_is_answered_by_the_desk_in_use_when_it_has_come(
+    path: str, desk: Desk, account_ids: list[str]
+) -> None:
+    """Otherwise the answer would know nothing of what was told since the new plan."""
+    app, answer = make_app(), list[dict[str, Any]]()
+    equip(app, desk, clock=lambda: MORNING)
+    body = orjson.dumps({"account_ids": account_ids[:1]})
+    pieces = [body[5:], body[:5]]
+
+    async def receive() -> dict[str, Any]:
+        if len(pieces) == 1:
+            put_in_use(app, replace(desk, limits=Limits(stale_days=0)))
+        return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces)}
+
+    async def send(message: dict[str, Any]) -> None:
+        answer.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    anyio.run(app, {**scope, "client": ("127.0.0.1", 50000)}, receive, send)
+
+    assert answer[0]["status"] == 200 and orjson.loads(answer[1]["body"])["is_stale"]
 
 
 def test_stale_data_is_flagged_on_every_answer(desk: Desk, account_ids: list[str]) -> None:
