@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from asyncio import timeout
+from asyncio import Timeout, timeout
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -120,16 +120,17 @@ class Edge:
 
     async def _in_time(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         """Let the caller in and answer; refuse what has no answer after `LONGEST_SECONDS`. Who reads slowly is not cut off."""
-
-        async def send_at_leisure(message: Message) -> None:
-            limit.reschedule(None)
-            await send(message)
-
         limit = timeout(LONGEST_SECONDS)
         try:
             async with limit:
                 await self._admit(scope, headers)
-                await self._answered(scope, receive, send_at_leisure)
+                route = self._direct.get((scope["method"], scope["path"]))
+                if route is None:
+                    await self._app(scope, receive, _at_leisure(send, limit))
+                    return
+                scope["route"] = route
+                response = await route.endpoint(Request(scope, receive))
+            await response(scope, receive, send)
         except TimeoutError:
             if limit.expired():
                 raise TooLongError(
@@ -137,16 +138,6 @@ class Edge:
                     "at once, or again under the same Idempotency-Key."
                 ) from None
             raise
-
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the application, or the route itself where it reads everything from the request."""
-        route = self._direct.get((scope["method"], scope["path"]))
-        if route is None:
-            await self._app(scope, receive, send)
-        else:
-            scope["route"] = route
-            response = await route.endpoint(Request(scope, receive))
-            await response(scope, receive, send)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Let the caller in; without keys, only this machine."""
@@ -163,7 +154,7 @@ class Edge:
         if code:
             self._meters.refusals.labels(code).inc()
         elif accounts:
-            self._meters.accounts.labels(route).inc(accounts)
+            self._meters.answered_for(route, accounts)
         if route not in QUIET_ROUTES:
             fields = {
                 "method": scope["method"],
@@ -178,6 +169,16 @@ class Edge:
                 **({"accounts": accounts} if accounts else {}),
                 **({"code": code} if code else {}),
             )
+
+
+def _at_leisure(send: Send, limit: Timeout) -> Send:
+    """The same without the limit as soon as there is an answer."""
+
+    async def send_at_leisure(message: Message) -> None:
+        limit.reschedule(None)
+        await send(message)
+
+    return send_at_leisure
 
 
 def refuse_strangers(scope: Scope, headers: dict[bytes, bytes]) -> None:
@@ -268,11 +269,19 @@ def log(event: str, **fields: Any) -> None:
         LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line.decode(), (), None))
 
 
+class _AsItIs(logging.Formatter):
+    """A line is complete as it comes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return str(record.msg)
+
+
 def write_log_lines() -> None:
     """Send the log lines to standard output, as they are."""
     if not LOG.handlers:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(_AsItIs())
         LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False

@@ -98,7 +98,7 @@ class KeptScores:
 
     def __init__(self, rows: npt.NDArray[Any], words: Mapping[str, list[str]], as_of: str) -> None:
         self._rows, self._as_of = rows, as_of
-        self._names = rows.dtype.names or ()
+        self._names = ("account_id", *(rows.dtype.names or ()))
         self._words = {name: (*found, None) for name, found in words.items()}  # -1, nothing, is the last
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class KeptScores:
         ]
 
     def _answer(self, account_id: str, row: tuple[Any, ...]) -> dict[str, Any]:
-        answer = {"account_id": account_id, **dict(zip(self._names, row, strict=True))}
+        answer = dict(zip(self._names, (account_id, *row), strict=True))
         for name, words in self._words.items():
             answer[name] = words[answer[name]]
         explained = answer.pop("explained")
