@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from scoring.portfolio.reading import SMALLEST, Portfolio, portfolio_from_tables
 from serving.current_plan import read_current_plan
 from serving.customer_rows import FEW, CustomerRows
 from serving.desk import Desk, there
+from serving.histories import Judged
 from serving.kept_files import ROWS, ROWS_INDEX, forget_kept
 from serving.kept_rows import KeptRows, keep_rows, kept_rows
 from serving.nightly import PLAN_FILE, run_plan
@@ -188,6 +190,24 @@ def test_accounts_on_another_day_are_judged_over_their_customers_as_over_the_who
             pd.testing.assert_frame_equal(in_order(one), in_order(other))
         else:
             np.testing.assert_equal(one, other, field.name)
+
+
+def test_what_is_judged_on_another_day_is_a_database_of_its_own_that_goes_with_the_answer(desk: Desk) -> None:
+    """A worker's connection to the portfolio would keep some 80 KiB of every such question."""
+    asked = AccountsRequest(
+        account_ids=desk.plan().decisions["account_id"].tolist()[:1], as_of=date.fromordinal(AS_OF.toordinal() - 1)
+    )
+    seen: list[Portfolio] = []
+
+    def judge(judged: Portfolio, account_ids: list[str]) -> Judged:
+        seen.append(judged)
+        assert judged.folder is None and asked.account_ids == account_ids
+        return Judged()
+
+    desk.histories(asked, judge)
+
+    with pytest.raises(duckdb.ConnectionException):
+        seen[0].connection.execute("SELECT 1")
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
