@@ -193,7 +193,7 @@ def test_accounts_on_another_day_are_judged_over_their_customers_as_over_the_who
 
 
 def test_what_is_judged_on_another_day_is_a_database_of_its_own_that_goes_with_the_answer(desk: Desk) -> None:
-    """A worker's connection to the portfolio would keep some 80 KiB of every such question."""
+    """A worker's connection to the portfolio would keep a little of every such question, for as long as it lives."""
     asked = AccountsRequest(
         account_ids=desk.plan().decisions["account_id"].tolist()[:1], as_of=date.fromordinal(AS_OF.toordinal() - 1)
     )
