@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,11 @@ import pyarrow as pa
 
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import Portfolio
+from serving.edge import log
 from serving.kept_rows import KeptRows, read_tables
+
+FEW: Final = 100
+"""More customers than this are asked for by SQL: the kept files would be read nearly whole."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class CustomerRows:
     def of(self, customer_ids: Sequence[str], names: Collection[str] = ()) -> dict[str, pa.Table]:
         """The customers' rows of every table that was delivered, or of those that are named; of each in the portfolio's order."""
         if self.kept is not None and len(customer_ids) <= FEW:
-            with suppress(OSError, pa.ArrowException):  # a file cut short under us: the portfolio has the same rows
+            try:
                 return self.kept.of(customer_ids, names)
+            except (OSError, pa.ArrowException) as error:  # a file cut short under us: the portfolio has the same rows
+                log("rows.unreadable", error=type(error).__name__)
         return self._by_sql(customer_ids, names)
 
     def accounts_of(self, customer_id: str) -> list[str]:
@@ -64,10 +70,6 @@ class CustomerRows:
             yield connection
         finally:
             connection.close()
-
-
-FEW: Final = 100
-"""More customers than this are asked for by SQL: the kept files would be read nearly whole."""
 
 
 def _texts(connection: Any, query: str, given: Sequence[Any]) -> list[str]:

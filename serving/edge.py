@@ -154,7 +154,7 @@ class Edge:
         if code:
             self._meters.refusals.labels(code).inc()
         elif accounts:
-            self._meters.answered_for(route, accounts)
+            self._meters.accounts.labels(route).inc(accounts)
         if route not in QUIET_ROUTES:
             fields = {
                 "method": scope["method"],
@@ -269,19 +269,11 @@ def log(event: str, **fields: Any) -> None:
         LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line.decode(), (), None))
 
 
-class _AsItIs(logging.Formatter):
-    """A line is complete as it comes."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        return str(record.msg)
-
-
 def write_log_lines() -> None:
     """Send the log lines to standard output, as they are."""
     if not LOG.handlers:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(_AsItIs())
+        handler.setFormatter(logging.Formatter("%(message)s"))
         LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False

@@ -34,7 +34,6 @@ class Meters:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._answered_for: dict[str, Counter] = {}
         self.requests = Counter(
             "scoring_requests_total", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
@@ -121,12 +120,6 @@ class Meters:
         requests, times = self._answered[kind]
         requests.inc()
         times.observe(seconds)
-
-    def answered_for(self, route: str, n_accounts: int) -> None:
-        """Count the accounts of a request."""
-        if route not in self._answered_for:
-            self._answered_for[route] = self.accounts.labels(route)
-        self._answered_for[route].inc(n_accounts)
 
     def decided(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count decisions by channel and reason."""

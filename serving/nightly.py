@@ -53,7 +53,8 @@ from scoring.scores.scores import Scores, score
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 from serving.archive import archive_policy, archive_tables
 from serving.kept_features import FACTS, keep_features
-from serving.kept_files import forget_kept
+from serving.kept_files import ROWS as ROWS_FILES
+from serving.kept_files import ROWS_INDEX, forget_kept
 from serving.kept_rows import FACTS as ROWS
 from serving.kept_rows import keep_rows
 from serving.kept_scores import FACTS as SCORES
@@ -365,15 +366,17 @@ def _keep_beside(
     progress: Callable[[str], None],
     folder: Path,
 ) -> dict[str, Any]:
-    """Write what the service would work out itself; what ``plan.json`` states of it."""
+    """Write what the service would work out itself; what ``plan.json`` states of it. The largest, the rows, come last."""
+    kept = {FACTS: keep_features(seen, folder), SCORES: keep_scores(scores, bundle_id, folder)}
     try:
-        rows = keep_rows(portfolio, folder)
+        return {**kept, ROWS: keep_rows(portfolio, folder)}
     except (duckdb.Error, OSError, pa.ArrowException) as error:
         progress(
             f"rows of customers could not be kept ({type(error).__name__}): the service will ask the portfolio for them"
         )
-        rows = {}
-    return {FACTS: keep_features(seen, folder), SCORES: keep_scores(scores, bundle_id, folder), ROWS: rows}
+        for name in (ROWS_INDEX, *ROWS_FILES.values()):
+            (folder / name).unlink(missing_ok=True)
+        return kept
 
 
 def _write_files(plan: Plan, scores: Scores, details: TreatmentDetails, summary: dict[str, Any], place: Path) -> None:

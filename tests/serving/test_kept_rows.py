@@ -144,7 +144,8 @@ def test_a_plan_is_made_also_where_the_rows_cannot_be_kept(
 ) -> None:
     own, told = replace(home.settings, home=copytree(home.untouched, tmp_path / "home")), list[str]()
 
-    def full(*_: Any) -> None:
+    def full(_: Portfolio, folder: Path) -> None:
+        (folder / ROWS["payments"]).write_bytes(b"half of it")
         raise OSError(ENOSPC, "No space left on device")
 
     monkeypatch.setattr("serving.nightly.keep_rows", full)
@@ -155,6 +156,7 @@ def test_a_plan_is_made_also_where_the_rows_cannot_be_kept(
 
     desk = open_desk(own)
     assert desk.is_ready() and there(desk.day).rows.kept is None
+    assert not list(own.home.glob("plans/*/rows_*"))
     assert "rows of customers could not be kept (OSError): the service will ask the portfolio for them" in told
     desk.close()
 
