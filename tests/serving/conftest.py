@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from scoring.portfolio.reading import Portfolio, read_portfolio
 from scoring.scores.bundle import definition_facts, write_bundle
 from scoring.scores.pins import Pin, write_pin
 from serving.app import equip, make_app
-from serving.desk import Desk
-from serving.nightly import NightlyRun, run_plan
+from serving.current_plan import CurrentPlan, read_current_plan
+from serving.desk import Desk, there
+from serving.kept_files import forget_kept
+from serving.nightly import PLAN_FILE, NightlyRun, run_plan
 from serving.opening import open_desk
 from serving.settings import Settings
 from training.fitting import fit
@@ -114,6 +117,24 @@ def client_of(desk: Desk | None, **limits: Any) -> TestClient:
     if desk is not None:
         equip(app, desk, **limits)
     return TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000))
+
+
+@pytest.fixture
+def copied_plan(home: Home, tmp_path: Path) -> tuple[Path, CurrentPlan]:
+    """A copy of the plan's folder, and the plan."""
+    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
+    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home)
+
+
+@pytest.fixture(scope="session")
+def unkept_desk(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same service where nothing was kept beside the plan."""
+    own = replace(home.settings, home=copytree(home.untouched, tmp_path_factory.mktemp("unkept") / "home"))
+    forget_kept(own.home / "plans", "a newer one")
+    opened = open_desk(own)
+    assert opened.is_ready() and there(opened.day).scores is None and there(opened.day).rows.kept is None
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 
 from scoring.features.builder import FeatureFrame, build
 from scoring.portfolio.reading import read_portfolio
-from serving.current_plan import read_current_plan
+from serving.current_plan import CurrentPlan, read_current_plan
 from serving.desk import there
 from serving.kept_features import kept_features
 from serving.kept_files import KEPT, POSITIONS, VALUES, forget_kept
@@ -26,10 +26,10 @@ Kept = tuple[Path, Mapping[str, Any]]
 
 
 @pytest.fixture
-def kept(home: Home, tmp_path: Path) -> Kept:
-    """A copy of the plan's folder, and what the plan states of it."""
-    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
-    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home).features
+def kept(copied_plan: tuple[Path, CurrentPlan]) -> Kept:
+    """A copy of the plan's folder, and what the plan states of its features."""
+    folder, plan = copied_plan
+    return folder, plan.features
 
 
 @pytest.fixture(scope="module")

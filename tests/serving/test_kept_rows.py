@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import date
 from errno import ENOSPC
@@ -22,13 +22,13 @@ from scoring.decisions.account_events import AccountEvents
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.inline import inline_table
 from scoring.portfolio.reading import SMALLEST, Portfolio, portfolio_from_tables, read_portfolio
-from serving.current_plan import read_current_plan
+from serving.current_plan import CurrentPlan
 from serving.customer_rows import FEW, CustomerRows
 from serving.desk import Desk, there
 from serving.histories import Judged
-from serving.kept_files import ROWS, ROWS_INDEX, forget_kept
+from serving.kept_files import ROWS, ROWS_INDEX
 from serving.kept_rows import KeptRows, keep_rows, kept_rows
-from serving.nightly import PLAN_FILE, run_plan
+from serving.nightly import run_plan
 from serving.opening import open_desk
 from serving.wire import AccountsRequest
 from tests.serving.conftest import AS_OF, RECORDED_AT, Home, client_of
@@ -37,26 +37,15 @@ Kept = tuple[Path, Mapping[str, Any]]
 
 
 @pytest.fixture
-def kept(home: Home, tmp_path: Path) -> Kept:
+def kept(copied_plan: tuple[Path, CurrentPlan]) -> Kept:
     """A copy of the plan's folder, and what the plan states of its rows."""
-    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
-    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home).rows
+    folder, plan = copied_plan
+    return folder, plan.rows
 
 
 @pytest.fixture(scope="module")
 def portfolio(home: Home) -> Portfolio:
     return read_portfolio(home.portfolio, threads=1)
-
-
-@pytest.fixture(scope="module")
-def without(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The same service where nothing was kept."""
-    own = replace(home.settings, home=copytree(home.untouched, tmp_path_factory.mktemp("own") / "home"))
-    forget_kept(own.home / "plans", "a newer one")
-    desk = open_desk(own)
-    assert desk.is_ready() and there(desk.day).rows.kept is None
-    yield desk
-    desk.close()
 
 
 def customers(portfolio: Portfolio) -> list[str]:
@@ -161,10 +150,10 @@ def test_a_plan_is_made_also_where_the_rows_cannot_be_kept(
     desk.close()
 
 
-def test_several_customers_have_the_rows_that_sql_gives_them(desk: Desk, without: Desk) -> None:
+def test_several_customers_have_the_rows_that_sql_gives_them(desk: Desk, unkept_desk: Desk) -> None:
     everybody = customers(there(desk.day).portfolio)
     for some in (everybody[:7], everybody[: FEW + 5]):
-        kept, by_sql = (there(one.day).rows.of(some) for one in (desk, without))
+        kept, by_sql = (there(one.day).rows.of(some) for one in (desk, unkept_desk))
         for name, table in by_sql.items():
             order = [(key, "ascending") for key in contracts()[name].key]
             assert kept[name].sort_by(order) == table.sort_by(order)
@@ -217,11 +206,11 @@ def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(list(rows.columns), ignore_index=True)
 
 
-def test_decisions_on_another_day_are_the_same_to_the_id(desk: Desk, without: Desk) -> None:
+def test_decisions_on_another_day_are_the_same_to_the_id(desk: Desk, unkept_desk: Desk) -> None:
     account_ids = desk.plan().decisions["account_id"].tolist()[20:30]
     body = {"account_ids": account_ids, "as_of": date.fromordinal(AS_OF.toordinal() - 1).isoformat()}
 
-    kept, by_sql = (client_of(one).post("/v1/decisions", json=body) for one in (desk, without))
+    kept, by_sql = (client_of(one).post("/v1/decisions", json=body) for one in (desk, unkept_desk))
 
     assert (kept.status_code, kept.content) == (200, by_sql.content)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import orjson
@@ -13,48 +12,30 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving.answers import score_rows
-from serving.current_plan import CurrentPlan, read_current_plan
+from serving.current_plan import CurrentPlan
 from serving.degraded import Condition
 from serving.desk import Desk, there
-from serving.kept_files import ANSWERS, forget_kept
+from serving.kept_files import ANSWERS
 from serving.kept_scores import kept_scores
-from serving.nightly import PLAN_FILE
-from serving.opening import open_desk
 from serving.quick_scores import quick_scores
 from serving.wire import AccountsRequest
-from tests.serving.conftest import Home, client_of
+from tests.serving.conftest import client_of
 
 Kept = tuple[Path, CurrentPlan]
 
 
-@pytest.fixture
-def kept(home: Home, tmp_path: Path) -> Kept:
-    """A copy of the plan's folder, and the plan."""
-    [plan] = (path.parent for path in home.settings.home.glob(f"plans/*/{PLAN_FILE}"))
-    return copytree(plan, tmp_path / "plan"), read_current_plan(home.settings.home)
-
-
-@pytest.fixture(scope="module")
-def without(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The same service where nothing was kept."""
-    settings = replace(home.settings, home=copytree(home.untouched, tmp_path_factory.mktemp("own") / "home"))
-    forget_kept(settings.home / "plans", "a newer one")
-    desk = open_desk(settings)
-    assert desk.is_ready() and there(desk.day).scores is None
-    yield desk
-    desk.close()
-
-
-def test_every_account_of_the_plan_is_answered_with_the_bytes_that_the_models_give(desk: Desk, without: Desk) -> None:
+def test_every_account_of_the_plan_is_answered_with_the_bytes_that_the_models_give(
+    desk: Desk, unkept_desk: Desk
+) -> None:
     account_ids = desk.plan().decisions["account_id"].tolist()
     assert there(desk.day).scores is not None and len(account_ids) > 100
     asked = AccountsRequest(account_ids=account_ids[::-1])
 
-    kept, made = quick_scores(desk, asked), quick_scores(without, asked)
+    kept, made = quick_scores(desk, asked), quick_scores(unkept_desk, asked)
 
     assert kept is not None and made is not None and kept.as_of == made.as_of
     assert orjson.dumps(kept.rows) == orjson.dumps(made.rows)
-    [(slowly, _)] = without.scored(asked)
+    [(slowly, _)] = unkept_desk.scored(asked)
     assert orjson.dumps(kept.rows) == orjson.dumps(score_rows(slowly))
     assert [row["account_id"] for row in kept.rows] == account_ids[::-1]
 
@@ -69,12 +50,12 @@ def test_asked_over_http_no_model_is_asked(client: TestClient, desk: Desk, monke
     assert (after.status_code, after.content) == (200, before.content)
 
 
-def test_an_account_that_the_plan_did_not_score_is_scored_by_the_models(desk: Desk, without: Desk) -> None:
+def test_an_account_that_the_plan_did_not_score_is_scored_by_the_models(desk: Desk, unkept_desk: Desk) -> None:
     planned = set(desk.plan().decisions["account_id"])
     others = [name for name in there(desk.day).frame.positions["account_id"] if name not in planned][:3]
     some = [*others, *list(planned)[:2]]
 
-    answers = [client_of(which).post("/v1/score", json={"account_ids": some}) for which in (desk, without)]
+    answers = [client_of(which).post("/v1/score", json={"account_ids": some}) for which in (desk, unkept_desk)]
 
     assert others and answers[0].status_code == 200
     assert answers[0].json()["scores"] == answers[1].json()["scores"]
@@ -92,8 +73,8 @@ def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(
         quick_scores(desk, asked)
 
 
-def test_scores_of_another_bundle_version_or_plan_or_with_a_changed_byte_are_not_used(kept: Kept) -> None:
-    folder, plan = kept
+def test_scores_of_another_bundle_version_or_plan_or_with_a_changed_byte_are_not_used(copied_plan: Kept) -> None:
+    folder, plan = copied_plan
 
     def usable(facts: Mapping[str, Any] = plan.scores, bundle_id: str = plan.bundle_id, more: int = 0) -> bool:
         return kept_scores(folder, facts, bundle_id, plan.as_of.isoformat(), len(plan.decisions) + more) is not None
