@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import timeout
 from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
 from scoring.errors import BadRequestError
 from serving import wire
+from serving.in_time import InTime
 from serving.repeated_keys import refuse_repeated_keys
 
 TOO_MUCH: Final = 8
@@ -36,7 +35,8 @@ async def json_body(request: Request) -> bytes:
     BadRequestError
         ``bad_request``: another content type, packed, too large, too slow, or cut off.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    headers = dict(request.scope["headers"])
+    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise BadRequestError(
             "Send the body as JSON, with the header Content-Type: application/json.",
@@ -44,7 +44,7 @@ async def json_body(request: Request) -> bytes:
             got=kind[:50],
             expected="application/json",
         )
-    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    packed = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
     if packed != "identity":
         raise BadRequestError(
             "Send the body as it is: a packed one may unpack to any size.",
@@ -68,23 +68,22 @@ async def parsed(request: Request, shape: type[Shape]) -> tuple[Shape, bytes]:
 
 async def _whole(request: Request, most: int) -> bytes:
     """The body. One that is too large is read on for a while and thrown away, so that its sender sees the refusal."""
-    size, pieces = 0, []
-    try:
-        async with timeout(SLOWEST_SECONDS):
-            async for piece in request.stream():
-                size += len(piece)
-                if size <= most:
-                    pieces.append(piece)
-                elif size > TOO_MUCH * most:
-                    break
-    except TimeoutError:
-        raise TooSlowError(
-            f"The body did not come within {SLOWEST_SECONDS:g} seconds. Send it again.", field="body"
-        ) from None
-    except ClientDisconnect:
-        raise BadRequestError("The body was cut off before its end. Send it again.", field="body") from None
+    size, pieces, is_whole = 0, [], False
+    with InTime(SLOWEST_SECONDS, _too_slow):
+        while not is_whole and size <= TOO_MUCH * most:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequestError("The body was cut off before its end. Send it again.", field="body")
+            piece = message.get("body", b"")
+            size, is_whole = size + len(piece), not message.get("more_body", False)
+            if size <= most:
+                pieces.append(piece)
     if size > most:
         raise wire.TooLargeError(
             f"The body is larger than {most} bytes. Split the request.", field="body", expected=f"<= {most} bytes"
         )
     return b"".join(pieces)
+
+
+def _too_slow() -> TooSlowError:
+    return TooSlowError(f"The body did not come within {SLOWEST_SECONDS:g} seconds. Send it again.", field="body")

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import Portfolio
-from serving.edge import log
 from serving.kept_rows import KeptRows, read_tables
+from serving.log_lines import log
 
 FEW: Final = 100
 """More customers than this are asked for by SQL: the kept files would be read nearly whole."""

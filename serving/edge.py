@@ -6,13 +6,9 @@ code.
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 import traceback
-from asyncio import Timeout, timeout
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from secrets import token_hex
@@ -24,6 +20,8 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 
 from scoring.errors import ContributionsError, FeatureError, ScoringError
+from serving.in_time import InTime
+from serving.log_lines import log
 from serving.meters import Meters
 from serving.roles import NoMethodError, refuse_unlisted
 from serving.state.database import RETRY_AFTER_SECONDS
@@ -38,7 +36,6 @@ OURS: Final = (ContributionsError, FeatureError)
 """Refusals that say something is wrong with us, never with a request."""
 DATABASES: Final = ("psycopg", "sqlite3")
 """Drivers: a refusal that one of them caused says that the database does not answer, which passes."""
-LOG: Final = logging.getLogger("scoring_requests")
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 QUIET_ROUTES: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
 SECURITY_HEADERS: Final = (
@@ -96,12 +93,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(header for header in SECURITY_HEADERS if header[0] not in own),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                message["headers"] = _dressed(message["headers"], request_id)
             await send(message)
 
         try:
@@ -120,24 +112,15 @@ class Edge:
 
     async def _in_time(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         """Let the caller in and answer; refuse what has no answer after `LONGEST_SECONDS`. Who reads slowly is not cut off."""
-        limit = timeout(LONGEST_SECONDS)
-        try:
-            async with limit:
-                await self._admit(scope, headers)
-                route = self._direct.get((scope["method"], scope["path"]))
-                if route is None:
-                    await self._app(scope, receive, _at_leisure(send, limit))
-                    return
-                scope["route"] = route
-                response = await route.endpoint(Request(scope, receive))
-            await response(scope, receive, send)
-        except TimeoutError:
-            if limit.expired():
-                raise TooLongError(
-                    f"There was no answer within {LONGEST_SECONDS:g} seconds; what was asked may still be done. Ask for fewer accounts "
-                    "at once, or again under the same Idempotency-Key."
-                ) from None
-            raise
+        with InTime(LONGEST_SECONDS, _too_long) as limit:
+            await self._admit(scope, headers)
+            route = self._direct.get((scope["method"], scope["path"]))
+            if route is None:
+                await self._app(scope, receive, _at_leisure(send, limit))
+                return
+            scope["route"] = route
+            response = await route.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Let the caller in; without keys, only this machine."""
@@ -156,26 +139,37 @@ class Edge:
         elif accounts:
             self._meters.accounts.labels(route).inc(accounts)
         if route not in QUIET_ROUTES:
-            fields = {
-                "method": scope["method"],
-                "route": route,
-                "status": status,
-                "ms": round(seconds * 1e3, 3),
-                "request_id": request_id,
-            }
+            more = {name: value for name, value in (("accounts", accounts), ("code", code)) if value}
             log(
                 "request.answered",
-                **fields,
-                **({"accounts": accounts} if accounts else {}),
-                **({"code": code} if code else {}),
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round(seconds * 1e3, 3),
+                request_id=request_id,
+                **more,
             )
 
 
-def _at_leisure(send: Send, limit: Timeout) -> Send:
+def _dressed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with those of every answer, of which it may have its own."""
+    own = dict(headers)
+    security = [header for header in SECURITY_HEADERS if header[0] not in own]
+    return [*headers, *security, (b"x-request-id", request_id.encode())]
+
+
+def _too_long() -> TooLongError:
+    return TooLongError(
+        f"There was no answer within {LONGEST_SECONDS:g} seconds; what was asked may still be done. Ask for fewer accounts "
+        "at once, or again under the same Idempotency-Key."
+    )
+
+
+def _at_leisure(send: Send, limit: InTime) -> Send:
     """The same without the limit as soon as there is an answer."""
 
     async def send_at_leisure(message: Message) -> None:
-        limit.reschedule(None)
+        limit.lift()
         await send(message)
 
     return send_at_leisure
@@ -259,21 +253,3 @@ async def _answer(send: Send, status: int, body: dict[str, Any], more: Iterable[
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
-
-
-def log(event: str, **fields: Any) -> None:
-    """One line of JSON: ``event`` is noun.verb."""
-    if LOG.isEnabledFor(logging.INFO):
-        line = orjson.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields})
-        # as LOG.info(), which would look for its caller on every line
-        LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line.decode(), (), None))
-
-
-def write_log_lines() -> None:
-    """Send the log lines to standard output, as they are."""
-    if not LOG.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    LOG.propagate = False

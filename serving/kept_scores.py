@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,10 @@ _NONE: Final = -1
 _EXPLANATION: Final = np.dtype(
     [("margin", "f8"), ("expected_margin", "f8"), *((f"reason_{k}", _REASON) for k in range(MOST_REASONS))]
 )
+_CODES: Final = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "i2": "h", "b1": "?"}
+_N_PARTS: Final = 3
+"""Of a reason."""
+_N_EXPLAINED: Final = 2 + MOST_REASONS * _N_PARTS
 _EXPLAINED: Final = np.dtype([(name, _EXPLANATION) for name in EXPLAINED])
 
 
@@ -97,38 +102,45 @@ class KeptScores:
     """
 
     def __init__(self, rows: npt.NDArray[Any], words: Mapping[str, list[str]], as_of: str) -> None:
-        self._rows, self._as_of = rows, as_of
-        self._names = ("account_id", *(rows.dtype.names or ()))
+        self._n_accounts, self._as_of = len(rows), as_of
+        self._records, self._layout = rows.view(np.uint8).data, Struct("<" + _layout(rows.dtype))
+        self._names = ("account_id", *(name for name in rows.dtype.names or () if name != "explained"))
         self._words = {name: (*found, None) for name, found in words.items()}  # -1, nothing, is the last
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._n_accounts
 
     def answers(self, account_ids: Iterable[str], places: Iterable[int]) -> list[dict[str, Any]]:
         """What `serving.answers.score_rows` gives for these accounts of the plan, in this order."""
-        return [
-            self._answer(account_id, self._rows[place].item())
-            for account_id, place in zip(account_ids, places, strict=True)
-        ]
+        return [self._answer(account_id, place) for account_id, place in zip(account_ids, places, strict=True)]
 
-    def _answer(self, account_id: str, row: tuple[Any, ...]) -> dict[str, Any]:
-        answer = dict(zip(self._names, (account_id, *row), strict=True))
+    def _answer(self, account_id: str, place: int) -> dict[str, Any]:
+        values = account_id, *self._layout.unpack_from(self._records, place * self._layout.size)
+        answer = dict(zip(self._names, values, strict=False))  # what is explained comes after the columns
         for name, words in self._words.items():
             answer[name] = words[answer[name]]
-        explained = answer.pop("explained")
         answer["as_of"] = self._as_of
-        answer["explained"] = {name: _explanation(one) for name, one in zip(EXPLAINED, explained, strict=True)}
+        first = len(self._names)
+        answer["explained"] = {name: _explanation(values, first + k * _N_EXPLAINED) for k, name in enumerate(EXPLAINED)}
         return answer
 
 
-def _explanation(one: tuple[Any, ...]) -> dict[str, Any]:
-    margin, expected_margin, *reasons = one
+def _explanation(values: tuple[Any, ...], first: int) -> dict[str, Any]:
+    """Of one model, whose values begin there."""
+    reasons = zip(*[iter(values[first + 2 : first + _N_EXPLAINED])] * _N_PARTS, strict=True)
     told = [
         told_reason(size, feature, value if value == value else None)
         for size, feature, value in reasons
         if feature != _NONE
     ]
-    return {"margin": margin, "expected_margin": expected_margin, "reasons": told}
+    return {"margin": values[first], "expected_margin": values[first + 1], "reasons": told}
+
+
+def _layout(kind: np.dtype[Any]) -> str:
+    """The fields of a record as `struct` names them, those within fields too."""
+    if kind.fields is None:
+        return _CODES[kind.str[1:]]
+    return "".join(_layout(kind[name]) for name in kind.names or ())
 
 
 def kept_scores(

@@ -19,7 +19,7 @@ from serving.first import ApplicationFirst
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from serving.edge import Receive, Scope, Send
+    from serving.edge import App, Receive, Scope, Send
 
 
 class LoadedByTheWorker:
@@ -32,14 +32,20 @@ class LoadedByTheWorker:
 
         return APPLICATION
 
+    @cached_property
+    def edge(self) -> App:
+        """Its outermost layer."""
+        return cast("App", self.application.middleware_stack)
+
     @property
     def state(self) -> Any:
         """Its state."""
         return self.application.state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        await self.application(scope, receive, send)
+        """Pass the request on, as the application's own first lines do."""
+        scope["app"] = self.application
+        await self.edge(scope, receive, send)
 
 
 APPLICATION: Final = LoadedByTheWorker()

@@ -21,7 +21,7 @@ from scoring.ledger.shadow import SHADOW, shadow_id, shadow_records
 from scoring.scores.bundle import Bundle
 from scoring.scores.scores import score
 from serving.desk import Desk, there
-from serving.edge import log
+from serving.log_lines import log
 from serving.meters import Meters
 from serving.wire import AccountsRequest
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from scoring.scores.pins import CHALLENGER, CHAMPION
 from serving.desk import Desk
-from serving.edge import log
+from serving.log_lines import log
 from serving.nightly import CURRENT
 from serving.opening import open_desk
 from serving.settings import Settings

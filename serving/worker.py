@@ -12,7 +12,7 @@ import serving.lean
 from scoring.errors import ScoringError
 from serving.app import equip, make_app, put_in_use
 from serving.desk import Desk
-from serving.edge import log, write_log_lines
+from serving.log_lines import log, write_log_lines
 from serving.opening import open_desk
 from serving.serve import LOCAL_HOSTS, any_keys, refuse_open_host
 from serving.settings import read_settings

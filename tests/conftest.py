@@ -57,3 +57,11 @@ def server() -> Iterator[str]:
     yield running.get_uri()
     running.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The service's log lines during a test, as they are written."""
+    lines: list[bytes] = []
+    monkeypatch.setattr("serving.log_lines.WRITERS", [lines.append])
+    return lines

@@ -21,6 +21,7 @@ from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import SMALLEST
 from serving.app import equip, make_app
 from serving.evidence import AUDIENCES, evidence_bundle
+from serving.log_lines import WRITERS
 from serving.nightly import run_plan
 from serving.opening import open_desk
 from serving.settings import Settings
@@ -72,7 +73,7 @@ def night(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nigh
     copytree(line.home / "bundles", home / "bundles")
     make_key(home / "keys")
     logging.getLogger().addHandler(heard)
-    logging.getLogger("scoring_requests").addHandler(heard)
+    WRITERS.append(heard.told)
     run = run_plan(
         root / "portfolio",
         as_of=line.as_of,
@@ -84,11 +85,11 @@ def night(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nigh
     )
     yield Night(home, run.run_id, heard.lines + said)
     logging.getLogger().removeHandler(heard)
-    logging.getLogger("scoring_requests").removeHandler(heard)
+    WRITERS.remove(heard.told)
 
 
 class _Listening(logging.Handler):
-    """Keeps every log line of every library."""
+    """Keeps every log line, of every library and of the service."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -96,6 +97,10 @@ class _Listening(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
+
+    def told(self, line: bytes) -> None:
+        """One of the service's own."""
+        self.lines.append(line.decode())
 
 
 def found_in(content: bytes | str) -> list[str]:
@@ -164,7 +169,11 @@ BAD_REQUESTS = {
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)
 def test_refusals_and_log_lines_repeat_no_personal_value(
-    client: TestClient, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], name: str
+    client: TestClient,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    log_lines: list[bytes],
+    name: str,
 ) -> None:
     route, body, planted = BAD_REQUESTS[name]
     if planted is not None:
@@ -179,7 +188,8 @@ def test_refusals_and_log_lines_repeat_no_personal_value(
 
     assert answer.status_code in (400, 404, 409, 422), answer.text
     assert found_in(answer.text) == []
-    assert found_in(caplog.text + "".join(capfd.readouterr())) == []
+    assert log_lines
+    assert found_in(caplog.text + b"".join(log_lines).decode() + "".join(capfd.readouterr())) == []
 
 
 def test_no_log_line_and_no_meter_of_a_night_and_its_reviews_names_a_canary(

@@ -8,11 +8,11 @@ killed by SIGKILL, every process at once.
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -30,8 +30,8 @@ from sqlalchemy import make_url
 
 from scoring.portfolio.reading import read_portfolio
 from serving.app import utc_now
-from serving.edge import LOG
 from serving.load import free_port
+from serving.log_lines import WRITERS
 from serving.nightly import run_plan
 from serving.serve import command, environment
 from serving.settings import Settings
@@ -185,11 +185,7 @@ def serve_forked(settings: Settings, listening: socket.socket) -> None:
 
 def tell_failures() -> None:
     """Write to standard error where a request failed for a defect of ours."""
-    handler = logging.StreamHandler()
-    handler.addFilter(lambda record: '"request.failed"' in record.getMessage())
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    LOG.propagate = False
+    WRITERS.append(lambda line: sys.stderr.buffer.write(line) if b'"request.failed"' in line else None)
 
 
 class Whole:

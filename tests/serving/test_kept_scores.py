@@ -66,7 +66,7 @@ def test_while_the_models_cannot_score_the_kept_scores_are_not_answered(
 ) -> None:
     asked = AccountsRequest(account_ids=[desk.plan().decisions["account_id"].iloc[0]])
     unable = replace(desk, condition=Condition("contributions_do_not_add_up"))
-    monkeypatch.setattr(there(desk.day).scores, "_rows", None)
+    monkeypatch.setattr(there(desk.day).scores, "_records", None)
 
     assert quick_scores(unable, asked) is not None  # asks the models again
     with pytest.raises(TypeError):
