@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, cast
 
 import orjson
 from fastapi import FastAPI, Query, Request
@@ -23,6 +23,7 @@ from serving.bodies import LARGE, json_body
 from serving.day_routes import add_day
 from serving.desk import Desk
 from serving.edge import Edge, retry_headers, status_of
+from serving.equipment import Equipment
 from serving.inline_accounts import has_few_rows
 from serving.meters import CONTENT_TYPE, Meters
 from serving.once import once
@@ -62,10 +63,12 @@ def make_app() -> FastAPI:
         openapi_url=None,
         telemetry={"tracing": False, "metrics": False},  # what is told of requests are our meters and log lines
     )
-    app.state.meters, app.state.admission = Meters(), Admission(None)
-    app.state.shadow = Shadow(app.state.meters, utc_now)
+    meters = Meters()
+    app.state = cast(
+        Any, Equipment(meters, Admission(None), Shadow(meters, utc_now), Threads(2), utc_now, wire.MOST_BODY_BYTES)
+    )
     direct: dict[tuple[str, str], APIRoute] = {}
-    app.add_middleware(Edge, meters=app.state.meters, direct=direct)
+    app.add_middleware(Edge, meters=meters, direct=direct)
     app.add_exception_handler(ScoringError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(HTTPException, _no_route)
@@ -107,7 +110,7 @@ def equip(
 def put_in_use(app: FastAPI, desk: Desk) -> None:
     """Answer from this desk from now on; requests that are under way keep theirs."""
     known = desk.known_state()
-    if known is None or getattr(app.state.admission, "state", None) is not known:
+    if known is None or app.state.admission.state is not known:
         app.state.admission = Admission(known, unread=desk.unread_state(), rate=desk.limits.rate)
     app.state.desk = desk
     app.state.meters.ready.set(float(desk.is_ready()))
@@ -152,12 +155,12 @@ def _add_probes(app: FastAPI) -> None:
         responses=plain_answers("Counters, in the text format of Prometheus."),
     )
     async def metrics(request: Request) -> Response:
-        desk = getattr(request.app.state, "desk", None)
-        if isinstance(desk, Desk) and not isinstance(desk.day, ScoringError):
-            request.app.state.meters.data_age.set(desk.age_days(request.app.state.clock()))
-        if isinstance(desk, Desk):
-            request.app.state.meters.degraded.set(float(desk.condition.is_degraded))
-        return Response(request.app.state.meters.text(), media_type=CONTENT_TYPE)
+        state = request.app.state
+        if state.desk is not None:
+            state.meters.degraded.set(float(state.desk.condition.is_degraded))
+            if not isinstance(state.desk.day, ScoringError):
+                state.meters.data_age.set(state.desk.age_days(state.clock()))
+        return Response(state.meters.text(), media_type=CONTENT_TYPE)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document(request: Request) -> Response:

@@ -37,10 +37,10 @@ class Threads:
 
 def desk_of(request: Request) -> Desk:
     """The desk; refuses before anything was loaded."""
-    desk = getattr(request.app.state, "desk", None)
-    if isinstance(desk, Desk):
-        return desk
-    raise NotReadyError("The service is still loading. Ask again in a few seconds.")
+    desk: Desk | None = request.app.state.desk
+    if desk is None:
+        raise NotReadyError("The service is still loading. Ask again in a few seconds.")
+    return desk
 
 
 def threads_of(request: Request) -> Threads:

@@ -36,20 +36,20 @@ async def json_body(request: Request) -> bytes:
         ``bad_request``: another content type, packed, too large, too slow, or cut off.
     """
     headers = dict(request.scope["headers"])
-    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
         raise BadRequestError(
             "Send the body as JSON, with the header Content-Type: application/json.",
             field="content-type",
-            got=kind[:50],
+            got=kind[:50].decode("latin-1"),
             expected="application/json",
         )
-    packed = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
-    if packed != "identity":
+    packed = headers.get(b"content-encoding", b"identity").strip().lower()
+    if packed != b"identity":
         raise BadRequestError(
             "Send the body as it is: a packed one may unpack to any size.",
             field="content-encoding",
-            got=packed[:50],
+            got=packed[:50].decode("latin-1"),
             expected="identity",
         )
     return await _whole(request, request.app.state.most_body_bytes)

@@ -46,7 +46,7 @@ SECURITY_HEADERS: Final = (
 )
 LONGEST_SECONDS: Final = 120.0
 """A request is not waited for any longer; the longest lawful one, 10,000 histories, takes well under half of it."""
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class TooLongError(ScoringError):
@@ -211,8 +211,8 @@ def _without_port(host: str) -> str:
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if _REQUEST_ID.fullmatch(given) else token_hex(16)
+    given = headers.get(b"x-request-id")
+    return given.decode("ascii") if given and _REQUEST_ID.fullmatch(given) else token_hex(16)
 
 
 def _defect(request_id: str) -> dict[str, Any]:
