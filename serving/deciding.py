@@ -53,7 +53,7 @@ class Decided:
     def again(self, event_seq: int, *, is_worked: bool) -> Redecided:
         """A single decision as the queue keeps it; an account that was worked today leaves the queues."""
         [row], [place] = self.rows, self.queue_rows
-        return Redecided(row, None if is_worked or row["channel"] == "none" else place, self.losses[0], event_seq)
+        return Redecided.of(row, None if is_worked or row["channel"] == "none" else place, self.losses[0], event_seq)
 
 
 def decide_now(

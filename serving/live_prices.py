@@ -128,9 +128,5 @@ def _losses_left(plan: CurrentPlan, today: Today, channel: str, held: Sequence[s
     rows = plan.order[channel]
     gone = [plan.row_of[name] for name in (*again, *served) if name in plan.row_of]
     waiting = plan.losses[rows[~np.isin(rows, gone)]] if gone else plan.losses[rows]
-    moved = [
-        one.loss_cents
-        for name, one in again.items()
-        if name not in served and one.queue_row is not None and one.queue_row["channel"] == channel
-    ]
+    moved = [one.loss_cents for name, one in again.items() if name not in served and one.channel == channel]
     return np.concatenate([waiting, np.array(moved, dtype=np.float64)])

@@ -15,7 +15,7 @@ import binascii
 from bisect import insort
 from collections import defaultdict
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +41,13 @@ class Changes:
 
     def __init__(self, worths: npt.NDArray[np.float64]) -> None:
         self._least = -np.minimum.accumulate(worths)  # falls along the queue, so that a place is found by halving
-        self._entries: dict[str, tuple[int, tuple[float, str, Row]]] = {}
-        self._came: dict[int, list[tuple[float, str, Row]]] = defaultdict(list)
+        self._entries: dict[str, tuple[int, tuple[float, str, Redecided]]] = {}
+        self._came: dict[int, list[tuple[float, str, Redecided]]] = defaultdict(list)
 
-    def put(self, account_id: str, worth: float, row: Row) -> None:
+    def put(self, account_id: str, worth: float, one: Redecided) -> None:
         """Let an account stand before the first one that is worth less."""
         self.take_out(account_id)
-        place, entry = int(self._least.searchsorted(-worth, side="right")), (-worth, account_id, row)
+        place, entry = int(self._least.searchsorted(-worth, side="right")), (-worth, account_id, one)
         insort(self._came[place], entry, key=_order)
         self._entries[account_id] = place, entry
 
@@ -57,12 +57,12 @@ class Changes:
         if entry is not None:
             self._came[place].remove(entry)
 
-    def before(self, place: int) -> list[Row]:
-        """The rows that stand before a place of the plan's order."""
-        return [row for _, _, row in self._came[place]] if place in self._came else []
+    def before(self, place: int) -> list[Redecided]:
+        """Those that stand before a place of the plan's order."""
+        return [one for _, _, one in self._came[place]] if place in self._came else []
 
 
-def _order(entry: tuple[float, str, Row]) -> tuple[float, str]:
+def _order(entry: tuple[float, str, Redecided]) -> tuple[float, str]:
     return entry[0], entry[1]
 
 
@@ -91,14 +91,14 @@ class LiveQueues:
         with self._lock:
             self._take_in()
             found, place, shown = self._found(name, place, shown, limit)
-        rows = iter(self._plan.queue_rows([row for row in found if isinstance(row, int)]))
+        rows = iter(self._plan.queue_rows([one for one in found if isinstance(one, int)]))
         following = None if place < 0 else _cursor(run_id, name, place, shown)
-        return [next(rows) if isinstance(row, int) else row for row in found], following
+        return [next(rows) if isinstance(one, int) else cast(Row, one.queue_row) for one in found], following
 
-    def _found(self, name: str, place: int, shown: int, limit: int) -> tuple[list[Row | int], int, int]:
-        """Rows of the plan by number and rows that came in, and where the next page begins (-1: nowhere)."""
+    def _found(self, name: str, place: int, shown: int, limit: int) -> tuple[list[Redecided | int], int, int]:
+        """Rows of the plan by number and those that came in, and where the next page begins (-1: nowhere)."""
         order, changes = self._plan.order[name], self._changes.get(name)
-        found: list[Row | int] = []
+        found: list[Redecided | int] = []
         while place <= len(order):
             came = [] if changes is None else changes.before(place)[shown:]
             taken = came[: limit - len(found)]
@@ -130,9 +130,9 @@ class LiveQueues:
             self._gone.add(row)
         for changes in self._changes.values():
             changes.take_out(account_id)
-        if one is not None and one.queue_row is not None:
-            self._of(ALL_CHANNELS).put(account_id, float(one.queue_row["priority_value_cents"]), one.queue_row)
-            self._of(one.queue_row["channel"]).put(account_id, float(one.loss_cents), one.queue_row)
+        if one is not None and one.channel is not None:
+            self._of(ALL_CHANNELS).put(account_id, one.worth_cents, one)
+            self._of(one.channel).put(account_id, float(one.loss_cents), one)
 
     def _of(self, name: str) -> Changes:
         if name not in self._changes:

@@ -94,7 +94,7 @@ def moved(plan: CurrentPlan, state: State, count: int) -> None:
     middle = plan.order[ALL_CHANNELS][len(plan.order[ALL_CHANNELS]) // 2]
     for number, (row, decision) in enumerate(zip(plan.queue_rows(head), plan.answers(head), strict=True)):
         later = {**row, "rank": 0, "priority_value_cents": int(plan.priorities[middle])}
-        one = Redecided(decision, later if number % 2 else None, int(plan.losses[middle]), number)
+        one = Redecided.of(decision, later if number % 2 else None, int(plan.losses[middle]), number)
         keep_redecision(state, row["account_id"], plan.run_id, number, one.body())
 
 

@@ -125,7 +125,7 @@ class Today:
                 changed += self._take_in(kept, is_news=kept.seq not in no_news)
             redecided = dict(self._redecided)  # a new one: others may be reading the old one
             for seq, account_id, body in decided:
-                one, before = Redecided(**body), redecided.get(account_id)
+                one, before = Redecided.of(**body), redecided.get(account_id)
                 if seq > self._decided_seq and (before is None or before.event_seq <= one.event_seq):
                     redecided[account_id] = one
                     changed.append(account_id)
@@ -174,7 +174,7 @@ class Today:
     def was_worked(self, account_id: str) -> bool:
         """Whether an account was contacted since the plan: it stays out of the queues until the next one."""
         news, found = self._news.get(account_id), self._redecided.get(account_id)
-        was_left_out = found is not None and found.queue_row is None and found.decision["channel"] != "none"
+        was_left_out = found is not None and found.row is None and found.decision["channel"] != "none"
         return was_left_out or (news is not None and news.is_worked)
 
     def redecided(self) -> Mapping[str, Redecided]:
