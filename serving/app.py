@@ -156,11 +156,12 @@ def _add_probes(app: FastAPI) -> None:
     )
     async def metrics(request: Request) -> Response:
         state = request.app.state
-        if state.desk is not None:
-            state.meters.degraded.set(float(state.desk.condition.is_degraded))
-            if not isinstance(state.desk.day, ScoringError):
-                state.meters.data_age.set(state.desk.age_days(state.clock()))
-        return Response(state.meters.text(), media_type=CONTENT_TYPE)
+        desk, meters = state.desk, state.meters  # another desk may be put in use meanwhile
+        if desk is not None:
+            meters.degraded.set(float(desk.condition.is_degraded))
+            if not isinstance(desk.day, ScoringError):
+                meters.data_age.set(desk.age_days(state.clock()))
+        return Response(meters.text(), media_type=CONTENT_TYPE)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document(request: Request) -> Response:

@@ -103,7 +103,7 @@ class Edge:
             await _answer(send_dressed, status_of(error), error.as_dict(), retry_headers(error))
         except Exception as error:
             scope["refusal_code"] = "internal_error"
-            log("request.failed", request_id=request_id, error=type(error).__name__, at=_places(error))
+            log("request.failed", request_id=request_id, error=type(error).__name__, places=_places(error))
             if status == 0:
                 await _answer(send_dressed, 500, _defect(request_id))
             else:

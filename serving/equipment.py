@@ -1,4 +1,4 @@
-"""What the application answers from and with. `serving.app.equip` sets it, and a new desk takes the old one's place while it runs."""
+"""What the application answers from and with. `serving.app.equip` fills it, and a new desk takes the old one's place while it runs."""
 
 from __future__ import annotations
 

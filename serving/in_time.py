@@ -1,4 +1,4 @@
-"""The end of what lasts too long: as `asyncio.timeout`, at less than half of its cost, which stands in every request."""
+"""The end of what lasts too long: as `asyncio.timeout`, for less than half of what that costs each request."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class InTime:
         self._seconds, self._late, self._is_over = seconds, late, False
 
     def __enter__(self) -> Self:
-        self._task = task = current_task()
-        self._cancelling = 0 if task is None else task.cancelling()
+        task = current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
         self._timer = get_running_loop().call_later(self._seconds, self._end)
         return self
 
@@ -48,12 +49,11 @@ class InTime:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._timer.cancel()
-        if self._is_over and self._task is not None:
+        if self._is_over:
             is_ours = self._task.uncancel() <= self._cancelling  # somebody else may have cancelled the request too
             if is_ours and kind is CancelledError:
                 raise self._late() from None
 
     def _end(self) -> None:
         self._is_over = True
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()

@@ -33,9 +33,9 @@ _NONE: Final = -1
 _EXPLANATION: Final = np.dtype(
     [("margin", "f8"), ("expected_margin", "f8"), *((f"reason_{k}", _REASON) for k in range(MOST_REASONS))]
 )
-_CODES: Final = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "i2": "h", "b1": "?"}
-_N_PARTS: Final = 3
-"""Of a reason."""
+_CODES: Final = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "<i2": "h", "|b1": "?"}
+"""Of numbers with their lowest byte first; a file with others is not used."""
+_N_PARTS: Final = len(_REASON.names or ())
 _N_EXPLAINED: Final = 2 + MOST_REASONS * _N_PARTS
 _EXPLAINED: Final = np.dtype([(name, _EXPLANATION) for name in EXPLAINED])
 
@@ -103,7 +103,7 @@ class KeptScores:
 
     def __init__(self, rows: npt.NDArray[Any], words: Mapping[str, list[str]], as_of: str) -> None:
         self._n_accounts, self._as_of = len(rows), as_of
-        self._records, self._layout = rows.view(np.uint8).data, Struct("<" + _layout(rows.dtype))
+        self._records, self._layout = rows.view(np.uint8).data, Struct("<" + _codes(rows.dtype))
         self._names = ("account_id", *(name for name in rows.dtype.names or () if name != "explained"))
         self._words = {name: (*found, None) for name, found in words.items()}  # -1, nothing, is the last
 
@@ -136,11 +136,11 @@ def _explanation(values: tuple[Any, ...], first: int) -> dict[str, Any]:
     return {"margin": values[first], "expected_margin": values[first + 1], "reasons": told}
 
 
-def _layout(kind: np.dtype[Any]) -> str:
+def _codes(kind: np.dtype[Any]) -> str:
     """The fields of a record as `struct` names them, those within fields too."""
     if kind.fields is None:
-        return _CODES[kind.str[1:]]
-    return "".join(_layout(kind[name]) for name in kind.names or ())
+        return _CODES[kind.str]
+    return "".join(_codes(kind[name]) for name in kind.names or ())
 
 
 def kept_scores(
@@ -171,7 +171,7 @@ def kept_scores(
         if not is_ours or facts[ANSWERS] != sha256_of(folder / ANSWERS):
             return None
         rows = np.asarray(np.load(folder / ANSWERS, mmap_mode="r", allow_pickle=False))
-        fits = len(rows) == n_accounts and rows.dtype["explained"] == _EXPLAINED
+        fits = len(rows) == n_accounts and rows.dtype[-1] == _EXPLAINED
         return KeptScores(rows, facts["words"], as_of) if fits else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

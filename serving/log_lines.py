@@ -1,4 +1,4 @@
-"""Log lines: one of JSON for each request and each event of the service, on standard output. None holds a personal value.
+"""Log lines: JSON on standard output, one for each request but signs of life, and one for each event. None holds a personal value.
 
 Written at once and without `logging`, whose records cost more than everything else that is told of a request.
 """
@@ -18,6 +18,9 @@ import orjson
 WRITERS: Final[list[Callable[[bytes], object]]] = []
 """Each is given every line; there is none as long as this process serves nothing."""
 
+CANNOT_WRITE: Final = (OSError, ValueError, AttributeError)
+"""A full disk; an output that was closed; none at all."""
+
 
 def log(event: str, **fields: Any) -> None:
     """One line of JSON: ``event`` is noun.verb."""
@@ -28,16 +31,23 @@ def log(event: str, **fields: Any) -> None:
 
 
 def write_log_lines() -> None:
-    """Send the log lines to standard output, each at once, and the server's own line of each request nowhere."""
+    """Send the log lines to standard output. The server's own line of each request, which nobody hears, is not even made."""
     if not WRITERS:
         WRITERS.append(_to_standard_output)
-    logging.getLogger("uvicorn.access").propagate = False
+    logging.getLogger(
+        "uvicorn.access"
+    ).propagate = False  # it makes them where this logger or one above it has a handler
 
 
 def _to_standard_output(line: bytes) -> None:
-    """Write a line; where that fails, as on a full disk, no request fails with it."""
+    """Write a line; where that fails, because a disk is full or the output closed, nothing else fails with it."""
     try:
-        os.write(sys.stdout.fileno(), line)
-    except OSError as error:
-        with suppress(OSError):
-            os.write(sys.stderr.fileno(), f"A log line was lost: {error.strerror}.\n".encode())
+        _write(sys.stdout.fileno(), line)
+    except CANNOT_WRITE as error:
+        with suppress(*CANNOT_WRITE):
+            _write(sys.stderr.fileno(), f"A log line was lost: {type(error).__name__}.\n".encode())
+
+
+def _write(file: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(file, line) :]

@@ -43,7 +43,7 @@ class LoadedByTheWorker:
         return self.application.state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, as the application's own first lines do."""
+        """Pass the request on, as the application itself would: its root path and its telemetry are not used."""
         scope["app"] = self.application
         await self.edge(scope, receive, send)
 

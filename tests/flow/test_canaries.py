@@ -69,7 +69,7 @@ def plant(source: Path, folder: Path) -> None:
 def night(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     root = tmp_path_factory.mktemp("canaries")
     plant(line.portfolio, root / "portfolio")
-    home, said, heard = root / "home", list[str](), _Listening()
+    home, heard = root / "home", _Listening()
     copytree(line.home / "bundles", home / "bundles")
     make_key(home / "keys")
     logging.getLogger().addHandler(heard)
@@ -81,9 +81,9 @@ def night(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nigh
         home=home,
         recorded_at=AT,
         threads=1,
-        progress=said.append,
+        progress=heard.lines.append,
     )
-    yield Night(home, run.run_id, heard.lines + said)
+    yield Night(home, run.run_id, heard.lines)
     logging.getLogger().removeHandler(heard)
     WRITERS.remove(heard.told)
 

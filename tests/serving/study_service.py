@@ -185,7 +185,12 @@ def serve_forked(settings: Settings, listening: socket.socket) -> None:
 
 def tell_failures() -> None:
     """Write to standard error where a request failed for a defect of ours."""
-    WRITERS.append(lambda line: sys.stderr.buffer.write(line) if b'"request.failed"' in line else None)
+    WRITERS.append(_tell_failure)
+
+
+def _tell_failure(line: bytes) -> None:
+    if b'"request.failed"' in line:
+        os.write(sys.stderr.fileno(), line)  # at once: the process may be killed next
 
 
 class Whole:

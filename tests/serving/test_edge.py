@@ -87,7 +87,7 @@ def test_a_defect_is_answered_in_the_same_shape_and_logged_without_its_message(
     assert answer.headers["x-request-id"] in answer.json()["message"]
     failed = json.loads(log_lines[0])
     assert (failed["event"], failed["error"]) == ("request.failed", "ValueError")
-    assert any(Path(__file__).name in place for place in failed["at"])
+    assert any(Path(__file__).name in place for place in failed["places"])
     assert b"the customer's name" not in b"".join(log_lines)
 
 

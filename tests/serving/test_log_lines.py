@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,4 +43,36 @@ def test_a_full_disk_costs_the_line_and_says_so_and_fails_nothing(
         log_lines.log("desk.kept")
 
     told = capfd.readouterr()
-    assert (told.out, told.err) == ("", "A log line was lost: No space left on device.\n")
+    assert (told.out, told.err) == ("", "A log line was lost: OSError.\n")
+
+
+@pytest.mark.parametrize("closed", [None, "closed"])
+def test_an_output_that_is_closed_or_was_never_there_fails_nothing(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed: str | None
+) -> None:
+    with Path("/dev/null").open("w") as output:
+        pass
+    monkeypatch.setattr(sys, "stdout", output if closed else None)
+    log_lines.log("desk.kept")
+
+    assert capfd.readouterr().err.startswith("A log line was lost: ")
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bytes] = []
+
+    def some(file: int, line: bytes) -> int:
+        taken.append(line[:7])
+        return len(taken[-1])
+
+    monkeypatch.setattr(log_lines, "os", SimpleNamespace(write=some))
+    log_lines.log("desk.kept", code="no_plan")
+
+    assert json.loads(b"".join(taken))["code"] == "no_plan"
+
+
+def test_the_server_makes_no_line_of_its_own_for_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(served, "handlers", [])  # other tests start servers that add some
+
+    assert not served.hasHandlers()

@@ -207,7 +207,7 @@ consents, contacts, inflows, promises, protected, standings.
             got=unknown,
             expected=list(contracts()),
         )
-    connection = _connect(1, None)
+    connection = _connect(1, None, reads_files=False)
     digest = hashlib.sha256()
     sources = {}
     for name in sorted(tables):
@@ -255,8 +255,9 @@ SMALLEST: Final[dict[str, list[dict[str, Any]]]] = {
 """The least that is a portfolio: one account, one statement, one payment. For examples."""
 
 
-def _connect(threads: int | None, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
+def _connect(threads: int | None, memory_limit: str | None, *, reads_files: bool = True) -> duckdb.DuckDBPyConnection:
+    """A database in memory. One that reads no files needs no threads that read ahead: eight, a fifth of what it costs to make."""
+    connection = duckdb.connect() if reads_files else duckdb.connect(config={"async_threads": 0})
     connection.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()  # for every cursor, whatever the machine's zone
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
