@@ -37,7 +37,9 @@ def test_each_worker_writes_a_line_once(capfd: pytest.CaptureFixture[str]) -> No
     assert len(capfd.readouterr().out.splitlines()) == 1
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="this system has no disk that is always full: a full disk was not checked")
+@pytest.mark.skipif(
+    not FULL.exists(), reason="this system has no disk that is always full: a full disk was not checked"
+)
 def test_a_full_disk_costs_the_line_and_says_so_and_fails_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
