@@ -31,12 +31,11 @@ def log(event: str, **fields: Any) -> None:
 
 
 def write_log_lines() -> None:
-    """Send the log lines to standard output. The server's own line of each request, which nobody hears, is not even made."""
+    """Send the log lines to standard output. The server's own line of each request, which nobody hears, is not even made:
+    it makes one where this logger, or one above it that it propagates to, has a handler."""
     if not WRITERS:
         WRITERS.append(_to_standard_output)
-    logging.getLogger(
-        "uvicorn.access"
-    ).propagate = False  # it makes them where this logger or one above it has a handler
+    logging.getLogger("uvicorn.access").propagate = False
 
 
 def _to_standard_output(line: bytes) -> None:

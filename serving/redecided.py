@@ -2,7 +2,7 @@
 
 Workers share it through the state (`serving.state`); `serving.today` says which one is in force. Every worker holds those of the whole
 day, so answer and row are held as JSON text, which takes a third of the memory of the objects. (Not as the bytes that orjson gives: those
-keep the buffer they were written in, twelve KiB for the two.)
+keep the whole buffer they were written in.)
 """
 
 from __future__ import annotations

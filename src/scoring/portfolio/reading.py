@@ -256,7 +256,7 @@ SMALLEST: Final[dict[str, list[dict[str, Any]]]] = {
 
 
 def _connect(threads: int | None, memory_limit: str | None, *, reads_files: bool = True) -> duckdb.DuckDBPyConnection:
-    """A database in memory. One that reads no files needs no threads that read ahead: eight, a fifth of what it costs to make."""
+    """A database in memory. One that reads no files needs none of the threads that read ahead, which cost time to start."""
     connection = duckdb.connect() if reads_files else duckdb.connect(config={"async_threads": 0})
     connection.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()  # for every cursor, whatever the machine's zone
     if threads is not None:
