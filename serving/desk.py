@@ -368,11 +368,11 @@ class Desk:
         return decided
 
     def prices(self, now: datetime) -> LivePrices:
-        """What a place in each channel costs now."""
+        """What a place in each channel costs, as of the last `refresh`."""
         state = self.known_state()
         if self.today is None or state is None:
             return plan_prices(self.plan())
-        return self._pricing.now(self._reservations.by_channel(now))
+        return self._pricing.now(self._reservations.by_channel(now, self.today.state_version))
 
     @cached_property
     def queues(self) -> LiveQueues:

@@ -81,7 +81,9 @@ class Today:
         self._state, self._rows, self._as_of, self._run_id = state, rows, as_of, run_id
         self._watched = frozenset(watched)
         self._since = datetime.combine(as_of, time(), tzinfo=UTC) - REMEMBERED
-        self._lock, self._seen = Lock(), -1
+        self._lock = Lock()
+        self.state_version: int | None = None
+        """The state's number at the last look; None where it could not be read."""
         self._event_seq, self._decided_seq, self.version = 0, 0, 0
         self._news: dict[str, AccountNews] = {}
         self._redecided: dict[str, Redecided] = {}
@@ -94,7 +96,7 @@ class Today:
     def refresh(self) -> None:
         """Take in what was told since the last time, by any worker."""
         version = self._state.news.version()
-        if version is not None and version == self._seen:
+        if version is not None and version == self.state_version:
             return
         with self._state.reading() as connection:
             newest = last_numbers(connection)
@@ -102,7 +104,7 @@ class Today:
                 events = events_after(connection, self._event_seq, self._since)
                 decided = redecisions_after(connection, self._decided_seq, self._run_id)
                 self._learn(newest, events, self._no_news(events), decided)
-        self._seen = -1 if version is None else version
+        self.state_version = version
 
     def _no_news(self, events: list[Kept]) -> Collection[int]:
         """Numbers of the events that the plan knew of: rows of its portfolio that were known by its day."""

@@ -182,7 +182,7 @@ class Reservations:
     >>> from tempfile import TemporaryDirectory
     >>> folder = TemporaryDirectory()
     >>> state = State(f"{folder.name}/state.db")
-    >>> Reservations(state).by_channel(instant(0))
+    >>> Reservations(state).by_channel(instant(0), None)
     {}
     >>> state.close(); folder.cleanup()
     """
@@ -191,9 +191,11 @@ class Reservations:
         self._state = state
         self._known: tuple[int | None, int, dict[str, tuple[str, ...]]] = (None, 0, {})
 
-    def by_channel(self, now: datetime) -> dict[str, tuple[str, ...]]:
-        """Accounts by channel, one for each contact; a channel without a reservation is left out."""
-        version = self._state.news.version()
+    def by_channel(self, now: datetime, version: int | None) -> dict[str, tuple[str, ...]]:
+        """Accounts by channel, one for each contact; a channel without a reservation is left out.
+
+        ``version`` is the state's number at the last look (`serving.state.news`); None where it is not known.
+        """
         seen, until, accounts = self._known
         if version is None or version != seen or microseconds(now) >= until:
             with self._state.reading() as connection:

@@ -239,6 +239,7 @@ def test_a_payment_or_another_accounts_contact_does_not_use_a_permit(
     given = client.post("/v1/permits", json={"account_id": account_id, "channel": "letter"}).json()
     contact = {"account_id": other, "contacted_at": "2026-10-01T04:00:00Z", "channel": "letter"}
     contact |= {"contact_id": f"{other}-k", "direction": "outbound", "outcome": "sent"}
+    desk.refresh()
     before, reserved = desk.ledger.head(), desk.prices(NOW)  # type: ignore[union-attr]
 
     for kind, row in (("payment", payment(account_id, "permitted")["row"]), ("contact", contact)):
@@ -246,6 +247,7 @@ def test_a_payment_or_another_accounts_contact_does_not_use_a_permit(
         refused = client.post("/v1/outcomes", json={"outcomes": [outcome]})
         assert (refused.status_code, refused.json()["field"]) == (400, "permit_id")
 
+    desk.refresh()
     assert (desk.ledger.head(), desk.prices(NOW)) == (before, reserved)  # type: ignore[union-attr]
     assert client.post(f"/v1/permits/{given['permit_id']}/release").status_code == 200
 

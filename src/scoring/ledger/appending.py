@@ -17,7 +17,7 @@ from scoring.errors import LedgerConflictError, LedgerError, UnknownDecisionErro
 from scoring.ledger.chain import envelope, link
 from scoring.ledger.database import Linking, Row, Staging
 from scoring.ledger.record import BATCH_KIND, Batch, Head, Record, StoredBatch, StoredRecord
-from scoring.ledger.rows import SELECT, Run, StoredTree, head_of, stored, stored_batch
+from scoring.ledger.rows import SELECT, Run, StoredTree, head_before, head_of, stored, stored_batch
 from scoring.ledger.subjects import Subjects
 from scoring.ledger.tree import GrowingTree, leaf_hash, peaks_of
 
@@ -32,12 +32,12 @@ def append_record(
     as_of = record.as_of.isoformat() if record.as_of else None
     row = (record.record_id, record.kind, account_ref, as_of, None, record.about)
     body_hash = sha256(body).digest()
-    found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,))
-    if found:
+    head, is_there = head_before(connection.execute, record.record_id)
+    if is_there:
+        found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,))
         if found[0][1:7] != row or found[0][8] != body_hash:
             raise conflict(record.record_id)
         return stored(found[0], record.account_id)
-    head = head_of(connection.execute)
     if record.about is not None and not connection.execute(
         "SELECT 1 FROM records WHERE record_id = ?", (record.about,)
     ):

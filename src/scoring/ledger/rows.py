@@ -22,6 +22,9 @@ COLUMNS: Final = (
 _READ: Final = COLUMNS.removesuffix("_id")
 SELECT: Final = f"SELECT {_READ} FROM records JOIN bodies USING (body_id)"  # noqa: S608
 INSERT: Final = f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_HEAD_BEFORE: Final = (
+    "SELECT seq, hash, EXISTS (SELECT 1 FROM records WHERE record_id = ?) FROM records ORDER BY seq DESC LIMIT 1"
+)
 
 Run = Callable[[str, tuple[Any, ...]], Iterable[Row]]
 """Runs one statement with its values: a connection's ``execute``, or a reader's ``rows``."""
@@ -31,6 +34,12 @@ def head_of(run: Run) -> Head:
     """The end of the chain, as this statement sees it."""
     found = list(run("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1", ()))
     return Head(*found[0]) if found else Head(0, GENESIS)
+
+
+def head_before(run: Run, record_id: str) -> tuple[Head, bool]:
+    """The end of the chain, and whether a record of that id stands in it: one question."""
+    found = list(run(_HEAD_BEFORE, (record_id,)))
+    return (Head(*found[0][:2]), bool(found[0][2])) if found else (Head(0, GENESIS), False)
 
 
 def find_batch(run: Run, batch_id: str) -> StoredBatch | None:
