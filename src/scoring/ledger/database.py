@@ -20,7 +20,7 @@ class RefusedByDatabase(Exception):
 
 
 class Linking(Protocol):
-    """One transaction at the end of the chain; from its first question on no other writer is in one."""
+    """One transaction at the end of the chain; no other writer is in one at the same time."""
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows of a query, as this transaction sees them."""
@@ -29,7 +29,7 @@ class Linking(Protocol):
         """Add records, in the order of `scoring.ledger.rows.COLUMNS`; raises `RefusedByDatabase`."""
 
     def link_alone(self, row: Row, body: str) -> None:
-        """Add one record and its body inside this transaction; as `link`, without the body's id. Refused here, or by what comes next."""
+        """Add one record and its body inside this transaction; as `link`, without the body's id."""
 
     def keep_nodes(self, nodes: Sequence[Node]) -> None:
         """Add complete nodes of the tree."""

@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scoring.errors import LedgerError
 from scoring.ledger.database import Row
-from scoring.ledger.postgres_connection import (
-    as_refusals,
-    connected,
-    is_idle,
-    live,
-    refused_rows,
-    roll_back,
-    teller,
-    working,
-)
+from scoring.ledger.postgres_connection import as_refusals, connected, is_idle, live, refused_rows, roll_back, working
 from scoring.ledger.postgres_schema import FOUND_GUARDS, MIGRATIONS, SCHEMA, WRITER, expected_guards
 from scoring.ledger.rows import COLUMNS
 from scoring.ledger.tree import Node
@@ -122,55 +113,35 @@ class PostgresStaging:
         milliseconds = max(1, round(self._wait_seconds * 1000))
         begin = "BEGIN; " if is_idle(self._connection) else ""
         turn = f"{begin}SET LOCAL lock_timeout = {milliseconds}; SELECT pg_advisory_xact_lock({TURN})"
-        linking = PostgresLinking(self._connection, turn)
-        yield linking
-        linking.commit()
+        self._connection.execute(turn.encode())  # one message
+        yield PostgresLinking(self._connection)
+        self._connection.commit()
 
 
 class PostgresLinking:
-    """One transaction that takes its turn with its first question. What needs no answer is told with what comes after it: each message
-    to the server costs a thread of a busy service its turn at the interpreter."""
+    """One transaction that has its turn."""
 
-    def __init__(self, connection: psycopg.Connection[Row], turn: str) -> None:
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
         self._connection = connection
-        self._cursor = teller(connection)
-        self._untold, self._values = turn, tuple[Any, ...]()
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows of a query, as this transaction sees them."""
-        self._tell(_in_dialect(statement), values)
-        return self._cursor.fetchall()
+        return self._connection.execute(_in_dialect(statement), values).fetchall()
 
     def link(self, rows: Sequence[Row]) -> None:
         """Add records."""
         with refused_rows():
-            self._tell()
             _copy(self._connection, f"{SCHEMA}.records ({COLUMNS})", _RECORD_TYPES, rows)
 
     def link_alone(self, row: Row, body: str) -> None:
-        """Add one record and its body in one statement, told with the next one; only then it may be refused."""
-        self._tell()
-        self._untold, self._values = _INSERT_ALONE, (body, *row)
+        """Add one record and its body in one statement: the server is asked once."""
+        with refused_rows():
+            self._connection.execute(_INSERT_ALONE, (body, *row))
 
     def keep_nodes(self, nodes: Sequence[Node]) -> None:
         """Add complete nodes of the tree."""
         if nodes:
-            self._tell()
             _copy(self._connection, f"{SCHEMA}.tree_nodes (level, place, hash)", ("int4", "int8", "bytea"), nodes)
-
-    def commit(self) -> None:
-        """Make it last."""
-        self._tell("COMMIT")
-
-    def _tell(self, statement: str = "", values: tuple[Any, ...] = ()) -> None:
-        """Tell the server what it was not told yet, then this; the cursor stands at the last answer."""
-        text, told = "; ".join(filter(None, (self._untold, statement))), (*self._values, *values)
-        self._untold, self._values = "", ()
-        if text:
-            with refused_rows():
-                self._cursor.execute(text.encode(), told)
-            while self._cursor.nextset():
-                pass
 
 
 _INSERT_ALONE: Final = (

@@ -107,11 +107,6 @@ def _connection(place: str) -> psycopg.Connection[Row]:
     return psycopg.connect(place, application_name="scoring-ledger", **connecting(place))
 
 
-def teller(connection: psycopg.Connection[Row]) -> psycopg.ClientCursor[Row]:
-    """A cursor that puts the values into the text itself, so that one message may hold several statements."""
-    return psycopg.ClientCursor(connection)
-
-
 def is_idle(connection: psycopg.Connection[Row]) -> bool:
     """Whether no transaction has begun."""
     return connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
