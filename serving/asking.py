@@ -68,9 +68,12 @@ async def refreshed(request: Request) -> Desk:
 
 def key_of(request: Request) -> str | None:
     """The idempotency key as it is kept; None where the request has none."""
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return None
     caller = caller_of(request)
     who = "local" if caller is None else caller.key_id
-    return asked_with(request.headers.get("idempotency-key"), who, request.url.path[:100])
+    return asked_with(header, who, request.url.path[:100])
 
 
 async def answer_once(request: Request, body: bytes, work: Work) -> Response:

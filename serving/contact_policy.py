@@ -55,9 +55,9 @@ def blocks_of(lawful: Lawfulness | None) -> Counter[tuple[str, str]]:
     """How often each rule blocked each channel for the accounts that were judged; nothing where no policy was applied."""
     found: Counter[tuple[str, str]] = Counter()
     if lawful is not None:
-        accounts = np.bincount(lawful.which, minlength=len(lawful.tables))
-        blocked = np.einsum("t,trc->rc", accounts, lawful.tables == int(Outcome.BLOCK))
-        for rule, channel in np.argwhere(blocked):
+        tables, accounts = np.unique(lawful.which, return_counts=True)
+        blocked = np.einsum("t,trc->rc", accounts, lawful.tables[tables] == int(Outcome.BLOCK))
+        for rule, channel in np.argwhere(blocked).tolist():
             found[lawful.rule_ids[rule], str(CONTACT_CHANNELS[channel])] += int(blocked[rule, channel])
     return found
 

@@ -22,7 +22,7 @@ from scoring.errors import PolicyError
 from scoring.features.builder import FeatureFrame
 from scoring.features.registry import FEATURE_NAMES
 from scoring.resources import reference_text
-from scoring.scores.scores import channel_effects
+from scoring.scores.scores import effects_from
 from scoring.vocabulary import CONTACT_CHANNELS, Channel
 
 _NUMBERS: Final = ("complaint_cents", "growth", "refused_factor", "assumed_contacts")
@@ -145,9 +145,7 @@ class ChannelWorth:
 
     def cost(self, rows: slice = slice(None)) -> Floats:
         """Direct cost, in proportion to the expected minutes where a channel takes any."""
-        effects = channel_effects()
-        cents = np.array([effects[channel].cost_cents for channel in CONTACT_CHANNELS], dtype=np.float64)
-        usual = np.array([effects[channel].minutes for channel in CONTACT_CHANNELS])
+        cents, usual = _usual(reference_text("channel_effects"))
         ratio = self.minutes[rows] / np.where(usual > 0, usual, 1.0)
         return np.asarray(np.where(usual > 0, cents * ratio, cents))
 
@@ -191,7 +189,8 @@ def expected_minutes(frame: FeatureFrame, scores: pd.DataFrame | None = None) ->
     >>> float(np.round(expected_minutes(silent)[0, CONTACT_CHANNELS.index(Channel.AGENT_CALL)], 1))
     6.0
     """
-    minutes = np.tile([channel_effects()[channel].minutes for channel in CONTACT_CHANNELS], (len(frame), 1))
+    _, usual = _usual(reference_text("channel_effects"))
+    minutes = np.tile(usual, (len(frame), 1))
     share, calls = seen(frame, "call_answer_share_90d"), seen(frame, "n_calls_30d")
     for channel, stated in harm_table().minutes.items():
         weight = np.where(np.isnan(share), 0.0, np.fmax(calls, 1.0))
@@ -205,6 +204,13 @@ def expected_minutes(frame: FeatureFrame, scores: pd.DataFrame | None = None) ->
             reached * stated["handle_minutes"] + (1.0 - reached) * stated["dial_minutes"]
         )
     return minutes
+
+
+@lru_cache(maxsize=4)
+def _usual(text: str) -> tuple[Floats, Floats]:
+    """Cost in minor units and minutes of one contact by each channel, as the table of effects states them; not to be written to."""
+    effects = [effects_from(text)[channel] for channel in CONTACT_CHANNELS]
+    return np.array([effect.cost_cents for effect in effects], np.float64), np.array([e.minutes for e in effects])
 
 
 def seen(frame: FeatureFrame, name: str) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from scoring.policy.truth import Truth
 from scoring.scores.scores import Scores
 from scoring.scores.targets import TargetDefinition, eligible
 from scoring.vocabulary import CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS, Segment, Treatment
+
+_BY_PEOPLE: Final = np.isin(CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS)
+"""Channels that only a person may choose."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,10 @@ def weigh(
         np.asarray(table["w_none"]) >= treatment_table().self_cure_above
     )
     idle = ~workable | cured_alone | holdout
-    by_people = np.isin(CONTACT_CHANNELS, HUMAN_ONLY_CHANNELS)
-    suitable = (treatment_table().suitable[cells_of(table)] > 0) & ~by_people
-    suitable = (suitable if approved is None else suitable | (approved & by_people)) & ~idle[:, None]
-    treatments = np.where(idle, str(Treatment.NO_ACTION), treatment_table().treatments[cells_of(table)])
+    matrix, cells = treatment_table(), cells_of(table)
+    suitable = (matrix.suitable[cells] > 0) & ~_BY_PEOPLE
+    suitable = (suitable if approved is None else suitable | (approved & _BY_PEOPLE)) & ~idle[:, None]
+    treatments = np.where(idle, str(Treatment.NO_ACTION), matrix.treatments[cells])
     unlawful = unreachable = np.zeros(len(table), dtype=bool)
     under_review = np.zeros(suitable.shape, dtype=bool)
     is_open = np.ones(suitable.shape, dtype=bool)

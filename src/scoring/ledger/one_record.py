@@ -183,8 +183,8 @@ def _candidates(plan: Plan) -> dict[str, Any]:
         "price_cents": plan.price_of_contact(_ROW),
         "value_cents": plan.values[_ROW],
     }
-    columns = {name: _amounts(part[0]) for name, part in parts.items()}
-    return {channel: {name: column[k] for name, column in columns.items()} for k, channel in enumerate(_CHANNELS)}
+    amounts = _amounts(np.concatenate([part[0] for part in parts.values()]))
+    return {channel: dict(zip(parts, amounts[k :: len(_CHANNELS)], strict=True)) for k, channel in enumerate(_CHANNELS)}
 
 
 def _amounts(values: Floats) -> list[float | None]:
@@ -229,13 +229,14 @@ def _reasons(
     parts: Sequence[float], by_group: Sequence[float], features: Sequence[float | None]
 ) -> list[dict[str, Any]]:
     """As `scoring.ledger.decision_record.reasons`, which sums the movement in the same order."""
+    sizes = [abs(part) for part in parts]
     size = np.abs(np.array([by_group]))
     smallest = SMALLEST_REASON_SHARE * float(size.sum(axis=1)[0])
     order = np.argsort(-size, axis=1, kind="stable")[0, :MOST_REASONS].tolist()
     told = []
     for group in order:
         if abs(by_group[group]) > smallest:
-            strongest = max(_MEMBERS[group], key=lambda place: abs(parts[place]))
+            strongest = max(_MEMBERS[group], key=sizes.__getitem__)
             told.append(
                 {
                     "contribution": by_group[group],

@@ -127,11 +127,12 @@ def channel_effects() -> dict[Channel, ChannelEffect]:
     >>> sorted(str(c) for c in channel_effects())[:2]
     ['agent_call', 'ai_voice']
     """
-    return _effects_from(reference_text("channel_effects"))
+    return effects_from(reference_text("channel_effects"))
 
 
 @lru_cache(maxsize=4)
-def _effects_from(text: str) -> dict[Channel, ChannelEffect]:
+def effects_from(text: str) -> dict[Channel, ChannelEffect]:
+    """`channel_effects` from the text of its table."""
     raw = tomllib.loads(text)
     return {channel: ChannelEffect(**raw["channels"][str(channel)]) for channel in CONTACT_CHANNELS}
 
@@ -255,7 +256,7 @@ def known_effects() -> effects.LearnedEffects:
 
 @lru_cache(maxsize=4)
 def _prior_of(text: str) -> effects.LearnedEffects:
-    return effects.prior_effects({channel: effect.shift for channel, effect in _effects_from(text).items()})
+    return effects.prior_effects({channel: effect.shift for channel, effect in effects_from(text).items()})
 
 
 def log_odds(share: Floats) -> Floats:
