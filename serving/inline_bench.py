@@ -23,8 +23,7 @@ from scoring.features.one_account.builder import account_columns
 from scoring.portfolio.checking import check
 from scoring.portfolio.clean_rows import are_clean_together, clean_history
 from scoring.portfolio.reading import portfolio_from_tables
-from serving.current_plan import read_current_plan
-from serving.load import histories
+from serving.load import histories, plan_asked_about
 from serving.settings import read_settings
 from serving.wire import AccountHistory, AccountsRequest, parse_accounts
 
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[1, 10, 100, 500], help="accounts a request")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    plan = read_current_plan(read_settings().home)
+    plan = plan_asked_about(read_settings())
     own = histories(read_settings(), plan.decisions["account_id"].tolist()[: max(*given.accounts, 20)])
     rows = statistics.mean(sum(map(len, tables.values())) for tables in own)
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs, Python {platform.python_version()}")

@@ -30,9 +30,10 @@ from typing import Any, Final
 import httpx
 import pandas as pd
 
+from scoring.errors import NotReadyError
 from scoring.portfolio.contracts import contracts
 from scoring.portfolio.reading import read_portfolio
-from serving.current_plan import read_current_plan
+from serving.current_plan import CurrentPlan, read_current_plan
 from serving.load_asking import Ask, Measured, ask_for
 from serving.serve import command, environment
 from serving.settings import Settings, read_settings
@@ -142,6 +143,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def plan_asked_about(settings: Settings) -> CurrentPlan:
+    """The plan of the state folder; where there is none, the command ends and says so."""
+    try:
+        return read_current_plan(settings.home)
+    except NotReadyError as error:
+        raise SystemExit(f"{error.message} Or name another folder in SCORING_HOME.") from None
+
+
 def histories(settings: Settings, account_ids: list[str]) -> list[dict[str, Any]]:
     """Stored accounts as a caller would send them."""
     folder = read_current_plan(settings.home).portfolio_folder
@@ -169,7 +178,7 @@ def _sent(value: Any) -> Any:
 
 def asks_of(settings: Settings) -> dict[str, list[Ask]]:
     """The requests by name."""
-    plan = read_current_plan(settings.home)
+    plan = plan_asked_about(settings)
     ids = plan.decisions["account_id"].tolist()
     portfolio = read_portfolio(plan.portfolio_folder, threads=1)
     other = portfolio.connection.sql("SELECT account_id FROM accounts ORDER BY account_id").df()["account_id"]

@@ -30,7 +30,7 @@ from scoring.vocabulary import Channel
 from serving.current_plan import ALL_CHANNELS, CurrentPlan, read_current_plan
 from serving.customer_rows import CustomerRows
 from serving.live_queue import LiveQueues
-from serving.load import free_port, running
+from serving.load import free_port, plan_asked_about, running
 from serving.load_asking import Ask, Measured, ask_for
 from serving.nightly import CURRENT
 from serving.redecided import Redecided
@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of one question over HTTP")
     given = parser.parse_args()
     base = read_settings()
+    plan_asked_about(base)
     with tempfile.TemporaryDirectory(prefix="queue-study-") as scratch:
         folder = Path(scratch)
         large_home(base.home, folder, given.accounts)
