@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scoring.errors import LedgerError
 from scoring.ledger.anchors import signed_head
 from scoring.ledger.heads import SignedHead, sign_head
 from scoring.ledger.record import Head, Record
@@ -123,6 +124,15 @@ def test_several_edits_are_all_found_in_one_run(sound: Sound) -> None:
     assert sound.findings() == [
         ("body_edited", 1), ("gap_in_seq", 6), ("broken_link", 6), ("batch_mismatch", 7), ("body_edited", 8)
     ]  # fmt: skip
+
+
+def test_a_record_whose_body_is_gone_is_refused_when_it_is_given_again(sound: Sound) -> None:
+    tamper(sound.place, lambda execute: execute("DELETE FROM bodies WHERE body_id = 8"))
+
+    with Ledger.open(sound.place) as ledger:
+        [name] = [name for (name,) in ledger.database.rows("SELECT record_id FROM records WHERE seq = 8")]
+        with pytest.raises(LedgerError, match="Run verify before writing more"):
+            ledger.append([Record(name, "decision", {"any": 1})], recorded_at=AT)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

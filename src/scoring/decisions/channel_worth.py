@@ -209,8 +209,9 @@ def expected_minutes(frame: FeatureFrame, scores: pd.DataFrame | None = None) ->
 @lru_cache(maxsize=4)
 def _usual(text: str) -> tuple[Floats, Floats]:
     """Cost in minor units and minutes of one contact by each channel, as the table of effects states them; not to be written to."""
-    effects = [effects_from(text)[channel] for channel in CONTACT_CHANNELS]
-    return np.array([effect.cost_cents for effect in effects], np.float64), np.array([e.minutes for e in effects])
+    stated = [effects_from(text)[channel] for channel in CONTACT_CHANNELS]
+    cents, minutes = np.array([(effect.cost_cents, effect.minutes) for effect in stated], dtype=np.float64).T
+    return cents, minutes
 
 
 def seen(frame: FeatureFrame, name: str) -> Floats:

@@ -33,8 +33,8 @@ def append_record(
     row = (record.record_id, record.kind, account_ref, as_of, None, record.about)
     body_hash = sha256(body).digest()
     head, is_there = head_before(connection.execute, record.record_id)
-    if is_there:
-        found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,))
+    found = connection.execute(f"{SELECT} WHERE record_id = ?", (record.record_id,)) if is_there else []
+    if found:
         if found[0][1:7] != row or found[0][8] != body_hash:
             raise conflict(record.record_id)
         return stored(found[0], record.account_id)
