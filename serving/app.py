@@ -37,6 +37,8 @@ from serving.state.database import RETRY_AFTER_SECONDS
 RETRY_LATER: Final = {"retry-after": str(RETRY_AFTER_SECONDS)}
 FEW: Final = 100
 """Up to this many stored accounts are scored at once on the event loop; a worker thread costs more than it frees."""
+FEW_DECIDED: Final = 10
+"""Up to this many stored accounts are decided among the work that does not take long."""
 DIRECT: Final = frozenset({"/v1/score", "/v1/decisions"})
 """Paths whose endpoints read everything from the request themselves."""
 Answer = TypeVar("Answer")
@@ -195,7 +197,8 @@ def _add_questions(app: FastAPI) -> None:
             content = _score(desk, asked, now, state.meters, found)
         else:
             slowly = _score if is_short else _score_many
-            content = await state.threads.run(slowly, desk, asked, now, state.meters)
+            is_long = not (is_short and desk.is_quick(asked))
+            content = await state.threads.run(slowly, desk, asked, now, state.meters, is_long=is_long)
         state.shadow.scored(desk, asked, content)
         return Response(content, media_type="application/json")
 
@@ -216,7 +219,8 @@ def _add_questions(app: FastAPI) -> None:
             body = asked.model_dump_json().encode()
             return once(desk.needed_state(), key, body, now, lambda at: _decide(desk, asked, at, meters))
 
-        content = await request.app.state.threads.run(done)
+        is_long = len(asked.named()) > FEW_DECIDED or not desk.is_soon_decided(asked)
+        content = await request.app.state.threads.run(done, is_long=is_long)
         request.app.state.shadow.decided(desk, content, len(asked.named()))
         return Response(content, media_type="application/json")
 
@@ -292,7 +296,11 @@ async def _asked(request: Request) -> wire.AccountsRequest:
     desk.bundle()
     body = await json_body(request)
     is_small = len(body) < LARGE
-    asked = wire.parse_accounts(body) if is_small else await threads_of(request).run(wire.parse_accounts, body)
+    asked = (
+        wire.parse_accounts(body)
+        if is_small
+        else await threads_of(request).run(wire.parse_accounts, body, is_long=True)
+    )
     request.scope["n_accounts"] = n_accounts = len(asked.named())
     refuse_long("accounts", n_accounts, desk.limits.accounts)
     for place, history in enumerate(asked.accounts or ()):

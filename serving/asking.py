@@ -25,14 +25,16 @@ Work = Callable[[Desk, str | None, datetime], bytes]
 
 
 class Threads:
-    """A bounded number of worker threads for work that would hold up other requests."""
+    """A bounded number of worker threads for work that would hold up other requests, and as many for work that takes long: what is
+    answered in milliseconds, a decision of the plan or a page of the queue, never stands in line behind permits and outcomes."""
 
     def __init__(self, most: int) -> None:
-        self._limiter = anyio.CapacityLimiter(most)
+        self._short, self._long = anyio.CapacityLimiter(most), anyio.CapacityLimiter(most)
 
-    async def run(self, work: Callable[..., Answer], *values: Any) -> Answer:
+    async def run(self, work: Callable[..., Answer], *values: Any, is_long: bool = False) -> Answer:
         """The result of ``work`` done in a thread; a caller that goes away does not stop it half way."""
-        return await anyio.to_thread.run_sync(partial(work, *values), limiter=self._limiter)
+        limiter = self._long if is_long else self._short
+        return await anyio.to_thread.run_sync(partial(work, *values), limiter=limiter)
 
 
 def desk_of(request: Request) -> Desk:
@@ -76,7 +78,7 @@ def key_of(request: Request) -> str | None:
     return asked_with(header, who, request.url.path[:100])
 
 
-async def answer_once(request: Request, body: bytes, work: Work) -> Response:
+async def answer_once(request: Request, body: bytes, work: Work, *, is_long: bool = False) -> Response:
     """The answer of ``work``; the answer it gave before where the request's idempotency key came before."""
     desk, now = desk_of(request), request.app.state.clock()
     key = key_of(request)
@@ -87,7 +89,7 @@ async def answer_once(request: Request, body: bytes, work: Work) -> Response:
             return work(desk, None, now)
         return once(desk.needed_state(), key, body, now, lambda at: work(desk, key, at))
 
-    return Response(await threads_of(request).run(done), media_type="application/json")
+    return Response(await threads_of(request).run(done, is_long=is_long), media_type="application/json")
 
 
 def refuse_repeated_parameters(request: Request) -> None:

@@ -39,7 +39,7 @@ def add_day(app: FastAPI) -> None:
             request.app.state.meters.permit(str(asked.channel), given)
             return orjson.dumps(given)
 
-        return await answer_once(request, body, work)
+        return await answer_once(request, body, work, is_long=True)
 
     @app.post(
         "/v1/permits/{permit_id}/release",
@@ -75,4 +75,4 @@ def add_day(app: FastAPI) -> None:
             request.app.state.shadow.decided(desk, content, len(told))
             return content
 
-        return await answer_once(request, body, work)
+        return await answer_once(request, body, work, is_long=True)

@@ -282,6 +282,12 @@ class Desk:
             return []
         return [name for name in asked.account_ids or () if self.today.has_events(name)]
 
+    def is_soon_decided(self, asked: AccountsRequest) -> bool:
+        """Whether every account takes milliseconds: stored, on the plan's day, and nothing told about it still waits for its decision."""
+        today = self.today
+        waiting = () if today is None else (name for name in self.changed(asked) if today.in_force(name) is None)
+        return self.is_quick(asked) and not any(waiting)
+
     def frame_now(self, account_id: str) -> FeatureFrame:
         """Features of one stored account with everything told about it today."""
         assert self.today is not None

@@ -110,7 +110,7 @@ def add_review(app: FastAPI) -> None:
             record_access(desk, [desk.decision(decision_id)], caller, "replay", now)
             return orjson.dumps(replay_decision(desk, decision_id))
 
-        return Response(await threads_of(request).run(work), media_type="application/json")
+        return Response(await threads_of(request).run(work, is_long=True), media_type="application/json")
 
 
 def _add_explanation(app: FastAPI) -> None:
