@@ -15,7 +15,7 @@ import binascii
 from bisect import insort
 from collections import defaultdict
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ from serving.current_plan import ALL_CHANNELS, CurrentPlan
 from serving.redecided import Redecided
 from serving.today import Today
 
-Row = dict[str, Any]
+Row = dict[str, Any] | orjson.Fragment
+"""Of a page: values, or the JSON text that one is held as."""
 
 
 class Changes:
@@ -62,6 +63,11 @@ class Changes:
         return [one for _, _, one in self._came[place]] if place in self._came else []
 
 
+def _held(one: Redecided) -> orjson.Fragment:
+    assert one.row is not None  # others stand in no queue
+    return orjson.Fragment(one.row)
+
+
 def _order(entry: tuple[float, str, Redecided]) -> tuple[float, str]:
     return entry[0], entry[1]
 
@@ -93,7 +99,7 @@ class LiveQueues:
             found, place, shown = self._found(name, place, shown, limit)
         rows = iter(self._plan.queue_rows([one for one in found if isinstance(one, int)]))
         following = None if place < 0 else _cursor(run_id, name, place, shown)
-        return [next(rows) if isinstance(one, int) else cast(Row, one.queue_row) for one in found], following
+        return [next(rows) if isinstance(one, int) else _held(one) for one in found], following
 
     def _found(self, name: str, place: int, shown: int, limit: int) -> tuple[list[Redecided | int], int, int]:
         """Rows of the plan by number and those that came in, and where the next page begins (-1: nowhere)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -413,7 +414,8 @@ def test_under_a_new_plan_an_account_with_news_stands_in_no_queue_until_it_is_de
 
     def shown() -> dict[str, str]:
         new.refresh()
-        return {row["account_id"]: row["decision_id"] for row in new.queues.page(None, 500, None)[0]}
+        rows = orjson.loads(orjson.dumps(new.queues.page(None, 500, None)[0]))
+        return {row["account_id"]: row["decision_id"] for row in rows}
 
     before = shown()
     [decided] = new.decide(AccountsRequest(account_ids=[account_id]), NOW)
