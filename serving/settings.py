@@ -11,7 +11,7 @@ variable                    default                                  example
 ``SCORING_WORKERS``         ``1``                                    ``2`` (processes that share ledger and state)
 ``SCORING_TLS_CERT``        none                                     ``/etc/scoring/cert.pem`` (with its chain: answers over https)
 ``SCORING_TLS_KEY``         none                                     ``/etc/scoring/key.pem`` (both or neither)
-``SCORING_THREADS``         ``2``                                    ``4`` (DuckDB and contributions, each worker)
+``SCORING_THREADS``         ``2``                                    ``4`` (DuckDB, contributions, short and long requests at once)
 ``SCORING_MOST_BODY``       ``50000000``                             ``1000000`` (bytes of a request's body)
 ``SCORING_MOST_ACCOUNTS``   ``10000``                                ``500`` (accounts of one request)
 ``SCORING_MOST_ROWS``       ``20000``                                ``5000`` (rows of one account's history)
